@@ -1,0 +1,282 @@
+import * as z from 'zod';
+import { problem } from '#queue/problem.ts';
+import { explainFields } from './fielderrors.ts';
+import { parseYaml } from './yamltext.ts';
+
+/**
+ * The resource that everything follows from: what a platform team asks for. A field stands here only when something
+ * honours it; unknown fields are errors, so that a wish is never taken in silence and ignored.
+ *
+ * The schema also makes the CRD, so it has no unions, and times are text with the format `date-time`.
+ */
+
+/** Every default of the resource. Left out here: `exam` and `auth.audience` (the session's name), the counts that the plan works out, and what has no default. */
+export const sessionDefaults = {
+  phase: 'Active',
+  provisionLeadMinutes: 30,
+  graceSeconds: 10,
+  late: 'Refuse',
+  autoFinalize: false,
+  rehearsal: false,
+  answers: { perStudent: 200, bytes: 250 },
+  gateway: { studentsPerReplica: 5_000 },
+  redis: { studentsPerShard: 20_000 },
+  export: { table: 'EXAM_ANSWERS', batchRows: 5_000 },
+} as const satisfies Record<string, unknown>;
+
+export const apiVersion = 'untradex.io/v1alpha1';
+export const kind = 'ExamSession';
+
+const dateTime = (description: string) =>
+  z.string().refine(isDateTime).meta({ description, format: 'date-time' }).optional();
+
+const answersSchema = z
+  .strictObject({
+    perStudent: z
+      .int()
+      .min(1)
+      .max(20_000)
+      .default(sessionDefaults.answers.perStudent)
+      .describe('Events that one student sends, about. An estimate that sizes memory and storage.'),
+    bytes: z
+      .int()
+      .min(1)
+      .max(16_384)
+      .default(sessionDefaults.answers.bytes)
+      .describe('Bytes of one event, about. An estimate that sizes memory and storage.'),
+  })
+  .prefault({})
+  .describe(
+    'What the queue is sized for. Estimates, not limits: the queue refuses new events only when it is 80 % full.',
+  );
+
+const accessSchema = z
+  .strictObject({
+    origins: z
+      .array(z.string().regex(/^(\*|https?:\/\/[^/\s]+)$/))
+      .max(64)
+      .default([])
+      .describe(
+        'Origins of pages that may connect, such as https://exam.example.edu; "*" allows all. Pages of the gateway\'s own host always may.',
+      ),
+  })
+  .prefault({})
+  .describe('How students reach the gateways.');
+
+const authSchema = z
+  .strictObject({
+    jwksUrl: z
+      .string()
+      .regex(/^https?:\/\/\S+$/)
+      .optional()
+      .describe(
+        'Where the public keys of your identity provider are fetched. Left out: a signing key is made for the session.',
+      ),
+    issuer: z
+      .string()
+      .min(1)
+      .max(512)
+      .optional()
+      .describe('The `iss` that tokens must carry. Left out: not looked at.'),
+    audience: z
+      .string()
+      .min(1)
+      .max(512)
+      .optional()
+      .describe("The `aud` that tokens must carry. Default: the session's name."),
+  })
+  .prefault({})
+  .describe('Whose tokens are believed.');
+
+const gatewaySchema = z
+  .strictObject({
+    replicas: z
+      .int()
+      .min(1)
+      .max(1_000)
+      .optional()
+      .describe('Gateways, exactly. Left out: worked out from students and studentsPerReplica, and one to spare.'),
+    studentsPerReplica: z
+      .int()
+      .min(100)
+      .max(20_000)
+      .default(sessionDefaults.gateway.studentsPerReplica)
+      .describe('Students that one gateway is planned for.'),
+  })
+  .prefault({})
+  .describe("The gateways, which take the students' connections.");
+
+const redisSchema = z
+  .strictObject({
+    shards: z
+      .int()
+      .min(1)
+      .max(1_000)
+      .optional()
+      .describe(
+        'Shards, exactly. Left out: worked out from students and studentsPerShard. What exists is never re-sharded.',
+      ),
+    studentsPerShard: z
+      .int()
+      .min(100)
+      .max(100_000)
+      .default(sessionDefaults.redis.studentsPerShard)
+      .describe('Students that one shard is planned for. Fewer means that a shard is back sooner after a crash.'),
+  })
+  .prefault({})
+  .describe('The queue: one Redis a shard, with an append-only file that is synced before every acknowledgement.');
+
+const exportSchema = z
+  .strictObject({
+    table: z
+      .string()
+      .regex(/^[A-Z][A-Z0-9_]{0,99}$/)
+      .default(sessionDefaults.export.table)
+      .describe("The table that takes the answers. A rehearsal's gets the suffix _REHEARSAL."),
+    batchRows: z
+      .int()
+      .min(100)
+      .max(100_000)
+      .default(sessionDefaults.export.batchRows)
+      .describe('Rows that are loaded at a time.'),
+    duckdb: z
+      .strictObject({})
+      .prefault({})
+      .describe('Into a DuckDB database that is kept with the session. The default, and so far the only target.'),
+  })
+  .prefault({})
+  .describe('Where the answers go.');
+
+const rosterSchema = z
+  .strictObject({
+    file: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.csv$/)
+      .describe(
+        'A CSV file beside the session file, one student a line: student, extra minutes. `run -f` copies it into the data folder with the session.',
+      ),
+  })
+  .optional()
+  .describe('Students with time of their own after closesAt.');
+
+const specSchema = z
+  .strictObject({
+    students: z.int().min(1).max(1_000_000).describe('Students that are expected. Everything is sized from this.'),
+    exam: z
+      .string()
+      .regex(/^[\p{L}\p{N}][\p{L}\p{N} ._:/-]{0,127}$/u)
+      .optional()
+      .describe("Name of the exam, written to every row. Default: the session's name."),
+    phase: z
+      .enum(['Active', 'Finalizing'])
+      .default(sessionDefaults.phase)
+      .describe(
+        'What the admin wants. Finalizing seals the session and exports it; it can be taken back until sealing begins.',
+      ),
+    opensAt: dateTime('When students may begin to connect. Left out: at once.'),
+    closesAt: dateTime('The deadline. Left out: none; the session runs until it is finalized.'),
+    provisionLeadMinutes: z
+      .int()
+      .min(0)
+      .max(10_080)
+      .default(sessionDefaults.provisionLeadMinutes)
+      .describe('How long before opensAt everything is made ready.'),
+    graceSeconds: z
+      .int()
+      .min(0)
+      .max(86_400)
+      .default(sessionDefaults.graceSeconds)
+      .describe('How long answers on their way are still taken after a deadline, and after finalizing until the seal.'),
+    late: z
+      .enum(['Refuse', 'Mark'])
+      .default(sessionDefaults.late)
+      .describe('What happens to answers after the deadline and its grace: refused, or kept and marked LATE.'),
+    autoFinalize: z
+      .boolean()
+      .default(sessionDefaults.autoFinalize)
+      .describe("Finalize by itself when the last student's deadline has passed."),
+    rehearsal: z
+      .boolean()
+      .default(sessionDefaults.rehearsal)
+      .describe("For synthetic students only: real students' tokens are refused, and rows go to a table of their own."),
+    roster: rosterSchema,
+    answers: answersSchema,
+    access: accessSchema,
+    auth: authSchema,
+    gateway: gatewaySchema,
+    redis: redisSchema,
+    export: exportSchema,
+  })
+  .describe('What is wanted.');
+
+export const examSessionSchema = z
+  .strictObject({
+    apiVersion: z.literal(apiVersion).describe('The version of this resource.'),
+    kind: z.literal(kind).describe('The kind of this resource.'),
+    metadata: z
+      .strictObject({
+        name: z
+          .string()
+          .regex(/^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/)
+          .describe("The session's name: lower-case letters, digits and dashes, beginning with a letter, at most 40."),
+      })
+      .describe('Who this is.'),
+    spec: specSchema,
+  })
+  .describe('An online exam: gateways and a queue sized for its students, and the export of every answer with proof.');
+
+/** A session as asked for, with every default filled in. */
+export type ExamSession = z.output<typeof examSessionSchema>;
+export type ExamSpec = ExamSession['spec'];
+
+/**
+ * Reads one ExamSession from YAML (or JSON) text and fills in the defaults.
+ * @throws Problem `session_invalid`, whose message lists every wrong field, one a line: `path (line N): what is wrong`
+ */
+export function readExamSession(yamlText: string): ExamSession {
+  const { value, lineOf, errors } = parseYaml(yamlText);
+  const faults = errors.length > 0 ? errors : [];
+  if (faults.length === 0) {
+    const parsed = examSessionSchema.safeParse(value);
+    faults.push(...explainFields(examSessionSchema, parsed.error?.issues ?? [], value, lineOf));
+    faults.push(...brokenRules(value).map(([path, text]) => `${path.join('.')}${lineOf(path)}: ${text}`));
+    if (faults.length === 0) return parsed.data!;
+  }
+  throw problem(
+    'session_invalid',
+    `this is not a valid ExamSession:\n${faults.map((fault) => `  ${fault}`).join('\n')}`,
+    'mend the fields that are named; `untradex plan --help` shows a small session',
+  );
+}
+
+/** The name that is written to every row. */
+export function examName(session: ExamSession): string {
+  return session.spec.exam ?? session.metadata.name;
+}
+
+/** Rules over more than one field. They look at the raw value, so that they are told together with the wrong fields. */
+function brokenRules(value: unknown): [path: string[], text: string][] {
+  const spec = (value as { spec?: Record<string, unknown> } | null)?.spec;
+  if (typeof spec !== 'object' || spec === null) return [];
+  const { opensAt, closesAt, autoFinalize, roster } = spec;
+  const broken: [string[], string][] = [];
+  if (isDateTime(opensAt) && isDateTime(closesAt) && Date.parse(opensAt) >= Date.parse(closesAt)) {
+    broken.push([['spec', 'closesAt'], 'must be after spec.opensAt']);
+  }
+  if (autoFinalize === true && closesAt === undefined) {
+    broken.push([['spec', 'autoFinalize'], 'needs spec.closesAt: without a deadline there is none to wait for']);
+  }
+  if (roster !== undefined && closesAt === undefined) {
+    broken.push([['spec', 'roster'], 'needs spec.closesAt: extra minutes are counted from it']);
+  }
+  return broken;
+}
+
+/** RFC 3339 with an offset, as Kubernetes asks for in `date-time`. */
+function isDateTime(text: unknown): text is string {
+  return (
+    typeof text === 'string' &&
+    /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/.test(text) &&
+    !Number.isNaN(Date.parse(text))
+  );
+}
