@@ -1,0 +1,61 @@
+import { limits } from '#queue/limits.ts';
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+
+/**
+ * What the planner and the reconciler assume, and how long they wait. Every number that is not the session's own wish
+ * stands here. A platform may override some (a laptop waits shorter than a cluster).
+ */
+export const defaultSettings = {
+  capacity: {
+    /** Gateways more than the students need, so that the others can take the students of one that dies. */
+    spareReplicas: 1,
+    /** A Node process with the code loaded. */
+    gatewayBaseBytes: 192 * MiB,
+    /** A socket (about 13 KiB) and the recent chains of a writer (`limits.recentChains`, 100 bytes each). */
+    gatewayBytesPerStudent: 40 * KiB,
+    /** Answers on their way to the queue. */
+    gatewayBufferBytes: 128 * MiB,
+    /** Connections that one gateway takes at most, as a multiple of the students that it is planned for. */
+    gatewayConnectionsFactor: 2,
+    /** Gateways and Redis use one thread each. */
+    gatewayCpu: 1,
+    redisCpu: 1,
+    /** Redis itself, its clients' buffers and the buffer of the append-only file. */
+    redisBaseBytes: 128 * MiB,
+    /** Least `maxmemory` of a shard: small sessions may send more than they thought. */
+    redisLeastMaxmemory: 512 * MiB,
+    /** In memory an event is its payload and its head in the packed batch. */
+    memoryBytesPerEvent: 60,
+    /** Writers of a student (devices, reloads without an outbox), and what the hashes hold for each. */
+    writersPerStudent: 2,
+    memoryBytesPerWriter: 600,
+    /** In the append-only file an event costs its payload, its head, and the state of its writer when it is alone in a batch. */
+    diskBytesPerEvent: 300,
+    /** Least storage of a shard. */
+    redisLeastStorage: GiB,
+    /** Memory and storage count as full at this fraction, and new events are refused. */
+    fullAt: limits.fullAt,
+    /** Bytes of append-only file that Redis loads a second when it starts (measured). */
+    reloadBytesPerSecond: 78_000_000,
+  },
+  /** Once full, a shard takes events again below this fraction. */
+  notFullBelow: 0.75,
+  /** A pass at least this often while a session is under way. */
+  passSeconds: 15,
+  /** A pass at least this often while something is awaited that does not tell by itself. */
+  waitSeconds: 1,
+  /** How long one gateway stays after the export was verified, so that students' devices learn it and let go. */
+  verifiedLingerSeconds: 300,
+  /** Wait before the second attempt to export; doubled for each further one, up to the last number. */
+  exportBackoffSeconds: 2,
+  exportBackoffMostSeconds: 60,
+  /** Wait before a new attempt after one that a person must mend, if nobody edits the session before. */
+  exportBlockedSeconds: 300,
+} as const satisfies Record<string, unknown>;
+
+type Numbers<T> = { readonly [K in keyof T]: T[K] extends number ? number : Numbers<T[K]> };
+export type Settings = Numbers<typeof defaultSettings>;
+export type CapacitySettings = Settings['capacity'];
