@@ -31,12 +31,12 @@ const touching = only(['+set'], [keys.barrier]);
 
 const writing: Readonly<Record<AclUser, readonly string[]>> = {
   gateway: [
-    only(['+hset', '+hincrby'], [keys.state, keys.writers, keys.students, keys.finished]),
+    only(['+hset'], [keys.state, keys.writers, keys.students, keys.finished]),
     only(['+xadd'], [keys.events, keys.audit]),
   ],
   exporter: [],
   operator: [
-    only(['+hset', '+hdel', '+hincrby'], [keys.meta, keys.session, keys.deadlines, keys.state]),
+    only(['+hset', '+hdel'], [keys.meta, keys.session, keys.deadlines, keys.state]),
     only(['+xadd'], [keys.events, keys.audit]),
   ],
 };
