@@ -1,0 +1,23 @@
+import { InvalidArgumentError, Option } from 'commander';
+
+const units: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/**
+ * Reads a duration such as `90s`, `10m`, `4h` or `1h30m` for commander.
+ * @returns milliseconds
+ * @throws InvalidArgumentError, which makes commander name the option
+ */
+export function duration(text: string): number {
+  if (!/^(\d+(ms|s|m|h|d))+$/.test(text)) {
+    throw new InvalidArgumentError('Write a number and a unit: 90s, 10m, 4h, 1h30m.');
+  }
+  let total = 0;
+  for (const [, amount, unit] of text.matchAll(/(\d+)(ms|s|m|h|d)/g)) total += Number(amount) * units[unit!]!;
+  if (total === 0 || !Number.isSafeInteger(total)) throw new InvalidArgumentError('It must be more than nothing.');
+  return total;
+}
+
+/** An option that takes a duration, with a default that --help shows as it is written. */
+export function durationOption(flags: string, description: string, preset: string): Option {
+  return new Option(flags, description).argParser(duration).default(duration(preset), preset);
+}

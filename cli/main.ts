@@ -1,0 +1,28 @@
+import { Command } from 'commander';
+import { registerDemo } from './demo.ts';
+import { fail } from './failure.ts';
+import { registerFinalize } from './finalize.ts';
+import { registerPlan } from './plan.ts';
+import { registerRehearse } from './rehearse.ts';
+import { registerRun } from './run.ts';
+import { registerStatus } from './status.ts';
+import { registerToken } from './token.ts';
+
+const program = new Command('untradex')
+  .description('Online exams at full speed: every acknowledged answer is kept, exported exactly once, and proved.')
+  .version('0.1.0')
+  .exitOverride()
+  .configureOutput({ outputError: () => {} });
+
+registerDemo(program);
+registerRun(program);
+registerRehearse(program);
+registerPlan(program);
+registerStatus(program);
+registerFinalize(program);
+registerToken(program);
+try {
+  await program.parseAsync();
+} catch (error) {
+  fail(error, program.args[0]);
+}

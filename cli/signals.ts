@@ -1,0 +1,40 @@
+/** A wish to stop, from Ctrl-C, SIGTERM or a parent that died. */
+export interface StopWish {
+  /** Aborted when the command should stop. */
+  readonly signal: AbortSignal;
+  /** What asked for it, once it did. */
+  readonly by: 'SIGINT' | 'SIGTERM' | undefined;
+  /** Takes the handlers away, so that nothing keeps the process alive. */
+  release(): void;
+}
+
+/**
+ * Listens for SIGINT, SIGTERM and, when the command was started by a program over an IPC channel, for the end of
+ * that program: then everything below must end too. Further signals change nothing, since npm and a terminal both
+ * deliver Ctrl-C; how long stopping may take is bounded by whoever stops.
+ */
+export function listenForStop(): StopWish {
+  const abort = new AbortController();
+  let by: StopWish['by'];
+  const stop = (signal: 'SIGINT' | 'SIGTERM') => {
+    by ??= signal;
+    abort.abort();
+  };
+  const onInt = () => stop('SIGINT');
+  const onTerm = () => stop('SIGTERM');
+  process.on('SIGINT', onInt);
+  process.on('SIGTERM', onTerm);
+  process.on('disconnect', onTerm);
+  process.channel?.unref();
+  return {
+    signal: abort.signal,
+    get by() {
+      return by;
+    },
+    release() {
+      process.off('SIGINT', onInt);
+      process.off('SIGTERM', onTerm);
+      process.off('disconnect', onTerm);
+    },
+  };
+}
