@@ -1,0 +1,172 @@
+import { hash } from 'node:crypto';
+import { zstdDecompressSync } from 'node:zlib';
+import { eventHead, type QueueEvent, unpackEvents } from './codec.ts';
+import type { Shard } from './connect.ts';
+import { entryTime } from './entryid.ts';
+import { emptyDigest, entryCodecs, entryFields, keys, stateFields } from './keys.ts';
+import { limits } from './limits.ts';
+import { checkLog, corruptLog, type EntryHead, type LogExpectation } from './logcheck.ts';
+import { problem } from './problem.ts';
+
+/** One batch of the log. */
+export interface LogEntry {
+  readonly id: string;
+  /** When its events became durable: ms since 1970, Redis's clock. */
+  readonly durableAt: number;
+  /** In log order. Payloads share memory: copy what is to outlive the entry. */
+  readonly events: QueueEvent[];
+}
+
+export interface ReadLogOptions {
+  /** Begin after this entry. Then the sums over all batches cannot be checked, only each entry's own. */
+  readonly after?: string;
+  /** Insist on the whole, sealed log: Problem `log_not_sealed`, before the first entry, when there is no seal. */
+  readonly untilSeal?: boolean;
+  /** Bytes of one reply of Redis to aim for; 4 MiB when left out. A reply has at most {@link maxPageEntries} entries. */
+  readonly pageBytes?: number;
+}
+
+/** A batch is at most 1 MiB, so this bounds a page's memory whatever the sizes of the entries before it were. */
+const maxPageEntries = 64;
+
+const defaultPageBytes = 4 * limits.batchBytes;
+
+/** A page may wait behind a busy disk. */
+const pageTimeoutMs = 30_000;
+
+/**
+ * Reads the log in order, up to its seal, or to where it ends now. Each entry's digest and count are checked, and the
+ * running digest and the sum against the seal and against `state`: whatever is missing, doubled, reordered or changed
+ * is Problem `log_corrupt`, at the latest at the end. Memory is bounded by a page.
+ */
+export async function* readLog(shard: Shard, options: ReadLogOptions = {}): AsyncGenerator<LogEntry, void, undefined> {
+  const expected = await readExpectation(shard);
+  if (options.untilSeal && expected.sealId === null) throw notSealed(shard.identity.shard);
+  const check = checkLog(expected, options.after === undefined);
+  for await (const entry of readEntries(shard, options)) {
+    check.entry(entry);
+    if (entry.codec === entryCodecs.seal) continue;
+    yield { id: entry.id, durableAt: entryTime(entry.id), events: openEntry(entry) };
+  }
+  check.end();
+}
+
+/** Newest first, this many entries a page: what is looked for is nearly always recent. */
+const backwardEntries = 16;
+
+/**
+ * Looks for one event from the end of the log backwards, and returns its payload (a copy), or null when it is not
+ * among the newest `maxEntries` entries. To tell a repeat from a fork when a lane no longer remembers.
+ */
+export async function findEvent(
+  shard: Shard,
+  student: string,
+  writer: string,
+  seq: number,
+  options: { readonly maxEntries: number },
+): Promise<Buffer | null> {
+  const head = eventHead(student, writer);
+  let before = '+';
+  for (let left = options.maxEntries; left > 0; left -= backwardEntries) {
+    const count = Math.min(left, backwardEntries);
+    const page = await shard.run(
+      (redis) => redis.xrevrangeBuffer(keys.events, before, '-', 'COUNT', count),
+      pageTimeoutMs,
+    );
+    for (const raw of page as RawEntry[]) {
+      const entry = readEntry(raw);
+      before = `(${entry.id}`;
+      if (entry.codec === entryCodecs.raw && !entry.batch.includes(head)) continue;
+      if (entry.codec === entryCodecs.seal) continue;
+      const own = openEntry(entry).filter((event) => event.student === student && event.writer === writer);
+      const found = own.find((event) => event.seq === seq);
+      if (found) return Buffer.from(found.payload);
+      // A writer's events stand in order: what is older than this has lower seqs only.
+      if (own.some((event) => event.seq < seq)) return null;
+    }
+    if (page.length < count) return null;
+  }
+  return null;
+}
+
+/** An entry as ioredis gives it: its id, then names and values in turn. */
+type RawEntry = readonly [id: Buffer, fields: readonly Buffer[]];
+
+interface Entry extends EntryHead {
+  readonly batch: Buffer;
+}
+
+async function readExpectation(shard: Shard): Promise<LogExpectation> {
+  const { lastId, sealId, events, digest } = stateFields;
+  const state = await shard.run((redis) => redis.hmget(keys.state, lastId, sealId, events, digest));
+  return {
+    lastId: state[0] ?? null,
+    sealId: state[1] ?? null,
+    events: Number(state[2] ?? 0),
+    digest: state[3] ?? emptyDigest,
+  };
+}
+
+/** Pages through the stream. How many entries a page asks for follows from the sizes in the page before. */
+async function* readEntries(shard: Shard, options: ReadLogOptions): AsyncGenerator<Entry, void, undefined> {
+  const pageBytes = options.pageBytes ?? defaultPageBytes;
+  let start = options.after === undefined ? '-' : `(${options.after}`;
+  for (let count = 4; ; ) {
+    const asked = count;
+    const page = await shard.run((redis) => redis.xrangeBuffer(keys.events, start, '+', 'COUNT', asked), pageTimeoutMs);
+    let largest = 1;
+    for (const raw of page as RawEntry[]) {
+      const entry = readEntry(raw);
+      start = `(${entry.id}`;
+      largest = Math.max(largest, entry.batch.length);
+      yield entry;
+    }
+    if (page.length < asked) return;
+    count = Math.max(1, Math.min(maxPageEntries, 2 * asked, Math.floor(pageBytes / largest)));
+  }
+}
+
+function readEntry([idBytes, fields]: RawEntry): Entry {
+  const id = idBytes.toString();
+  const values = new Map<string, Buffer>();
+  for (let i = 0; i + 1 < fields.length; i += 2) values.set(fields[i]!.toString(), fields[i + 1]!);
+  const text = (name: string) => values.get(name)?.toString() ?? '';
+  const batch = values.get(entryFields.batch);
+  if (!batch) throw corruptLog(id, 'holds no batch');
+  const total = values.get(entryFields.total);
+  return {
+    id,
+    batch,
+    codec: text(entryFields.codec),
+    count: Number(text(entryFields.count)),
+    digest: text(entryFields.digest),
+    total: total ? Number(total.toString()) : null,
+  };
+}
+
+/** The events of an entry, checked against its digest and count. */
+function openEntry(entry: Entry): QueueEvent[] {
+  const batch = decompress(entry);
+  if (hash('sha256', batch, 'hex') !== entry.digest) throw corruptLog(entry.id, 'does not have its digest');
+  const events = unpackEvents(batch);
+  if (events.length !== entry.count) throw corruptLog(entry.id, `has ${events.length} events, not ${entry.count}`);
+  return events;
+}
+
+function decompress({ id, codec, batch }: Entry): Buffer {
+  if (codec === entryCodecs.raw) return batch;
+  if (codec !== entryCodecs.zstd) throw corruptLog(id, `has the unknown codec "${codec.slice(0, 20)}"`);
+  try {
+    return zstdDecompressSync(batch, { maxOutputLength: limits.batchBytes });
+  } catch (error) {
+    throw corruptLog(id, 'cannot be decompressed', error);
+  }
+}
+
+function notSealed(shard: number) {
+  return problem(
+    'log_not_sealed',
+    `shard ${shard} is not sealed: its log may still grow`,
+    'Export after the operator has sealed the session (spec.phase: Finalizing).',
+  );
+}
