@@ -43,12 +43,14 @@ export const defaultSettings = {
   },
   /** Once full, a shard takes events again below this fraction. */
   notFullBelow: 0.75,
-  /** A pass at least this often while a session is under way. */
+  /** A pass at least this often while students answer: so often live counts reach the status. */
   passSeconds: 15,
-  /** A pass at least this often while something is awaited that does not tell by itself. */
+  /** A pass at least this often while something is awaited. */
   waitSeconds: 1,
   /** How long one gateway stays after the export was verified, so that students' devices learn it and let go. */
   verifiedLingerSeconds: 300,
+  /** When the queue or the last gateway is gone and so nobody can be told: how long after the proof that is tried. */
+  verifiedMostSeconds: 3_600,
   /** Wait before the second attempt to export; doubled for each further one, up to the last number. */
   exportBackoffSeconds: 2,
   exportBackoffMostSeconds: 60,

@@ -1,0 +1,34 @@
+import { createHash } from 'node:crypto';
+import type { ExamSpec } from './examsession.ts';
+import type { Roster } from './roster.ts';
+
+/** When the exam ends, and for whom it ends otherwise. Times are ms since 1970. */
+export interface Deadlines {
+  /** For everybody without a deadline of their own; null: never. */
+  readonly closesAt: number | null;
+  readonly own: ReadonlyMap<string, number>;
+  /** The last of all; null when there is none. */
+  readonly last: number | null;
+  /** Changes when anything above does. */
+  readonly version: string;
+}
+
+/** Deadlines of a session: `closesAt`, and for students of the roster their minutes after it. */
+export function deadlinesOf(spec: ExamSpec, roster: Roster): Deadlines {
+  if (spec.closesAt === undefined) return { closesAt: null, own: new Map(), last: null, version: 'none' };
+  const closesAt = Date.parse(spec.closesAt);
+  const own = new Map<string, number>();
+  let last = closesAt;
+  for (const [student, minutes] of roster) {
+    const deadline = closesAt + minutes * 60_000;
+    own.set(student, deadline);
+    last = Math.max(last, deadline);
+  }
+  return { closesAt, own, last, version: versionOf(closesAt, own) };
+}
+
+function versionOf(closesAt: number, own: ReadonlyMap<string, number>): string {
+  const hash = createHash('sha256').update(String(closesAt));
+  for (const student of [...own.keys()].sort()) hash.update(JSON.stringify([student, own.get(student)]));
+  return hash.digest('hex').slice(0, 16);
+}
