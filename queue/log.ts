@@ -65,9 +65,53 @@ export async function findEvent(
   seq: number,
   options: { readonly maxEntries: number },
 ): Promise<Buffer | null> {
+  for await (const own of readBackward(shard, student, writer, options.maxEntries)) {
+    const found = own.find((event) => event.seq === seq);
+    if (found) return Buffer.from(found.payload);
+    if (own.some((event) => event.seq < seq)) return null;
+  }
+  return null;
+}
+
+/**
+ * Compares a run of events, seqs from `firstSeq` on, with the newest `maxEntries` entries of the log: `same` when every
+ * one of them is there with these bytes, `other` when one is there with other bytes, `unknown` when one is not there.
+ */
+export async function compareEvents(
+  shard: Shard,
+  student: string,
+  writer: string,
+  firstSeq: number,
+  payloads: readonly Buffer[],
+  options: { readonly maxEntries: number },
+): Promise<'same' | 'other' | 'unknown'> {
+  let left = payloads.length;
+  for await (const own of readBackward(shard, student, writer, options.maxEntries)) {
+    for (const { seq, payload } of own) {
+      const given = payloads[seq - firstSeq];
+      if (!given) continue;
+      if (!given.equals(payload)) return 'other';
+      left--;
+    }
+    if (left === 0) return 'same';
+    if (own.some((event) => event.seq < firstSeq)) break;
+  }
+  return left === 0 ? 'same' : 'unknown';
+}
+
+/**
+ * The events of one writer, an entry at a time, newest entry first; entries without any are left out. A writer's
+ * events stand in order, so what follows has lower seqs only.
+ */
+async function* readBackward(
+  shard: Shard,
+  student: string,
+  writer: string,
+  maxEntries: number,
+): AsyncGenerator<QueueEvent[], void, undefined> {
   const head = eventHead(student, writer);
   let before = '+';
-  for (let left = options.maxEntries; left > 0; left -= backwardEntries) {
+  for (let left = maxEntries; left > 0; left -= backwardEntries) {
     const count = Math.min(left, backwardEntries);
     const page = await shard.run(
       (redis) => redis.xrevrangeBuffer(keys.events, before, '-', 'COUNT', count),
@@ -79,14 +123,10 @@ export async function findEvent(
       if (entry.codec === entryCodecs.raw && !entry.batch.includes(head)) continue;
       if (entry.codec === entryCodecs.seal) continue;
       const own = openEntry(entry).filter((event) => event.student === student && event.writer === writer);
-      const found = own.find((event) => event.seq === seq);
-      if (found) return Buffer.from(found.payload);
-      // A writer's events stand in order: what is older than this has lower seqs only.
-      if (own.some((event) => event.seq < seq)) return null;
+      if (own.length > 0) yield own;
     }
-    if (page.length < count) return null;
+    if (page.length < count) return;
   }
-  return null;
 }
 
 /** An entry as ioredis gives it: its id, then names and values in turn. */
