@@ -33,8 +33,8 @@ function candidates(env) {
   const folders = (env.PATH || '').split(path.delimiter).filter((folder) => path.isAbsolute(folder));
   const all = [];
   for (const folder of folders) for (const program of programs) all.push(path.join(folder, program));
-  const cached = cachedBuilds(env).map((build) => path.join(build, 'bin', 'redis-server'));
-  return all.concat(cached).filter((file, index, files) => fs.existsSync(file) && files.indexOf(file) === index);
+  for (const build of cachedBuilds(env)) for (const program of programs) all.push(path.join(build, 'bin', program));
+  return all.filter((file, index, files) => fs.existsSync(file) && files.indexOf(file) === index);
 }
 
 /** The folder that the set-up keeps servers in; it survives the checkout. */
@@ -74,4 +74,4 @@ function reason(error) {
     : `fails: ${String(error.message).trim().split('\n').pop()}`;
 }
 
-module.exports = { findRedis, cacheFolder, variable };
+module.exports = { findRedis, askVersion, cacheFolder, oldestMajor, variable };
