@@ -22,7 +22,7 @@ async function unpackServer(build, work) {
   let server;
   try {
     server = await download(options, debs);
-  } catch (error) {
+  } catch {
     // The system has no lists, or such old ones that the mirrors have gone on.
     const lists = path.join(work, 'lists');
     fs.mkdirSync(path.join(lists, 'partial'), { recursive: true });

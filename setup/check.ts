@@ -38,7 +38,7 @@ async function runPlain(name: string, args: readonly string[]): Promise<Outcome>
 
 async function runTests(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Outcome> {
   const folder = mkdtempSync(join(tmpdir(), 'untradex-report-'));
-  const file = process.env['UNTRADEX_TEST_REPORT'] ?? join(folder, 'report.json');
+  const file = process.env.UNTRADEX_TEST_REPORT ?? join(folder, 'report.json');
   rmSync(file, { force: true }); // An old report must not speak for this run.
   try {
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];

@@ -125,7 +125,7 @@ function claim(lock) {
 function readOrEmpty(file) {
   try {
     return fs.readFileSync(file, 'utf8');
-  } catch (error) {
+  } catch {
     return '';
   }
 }

@@ -32,7 +32,7 @@ function versionOf(file) {
   if (!fs.existsSync(file)) return 'v0.0';
   try {
     return execFileSync(file, ['--version'], { encoding: 'utf8', timeout: 10000, stdio: ['ignore', 'pipe', 'ignore'] });
-  } catch (error) {
+  } catch {
     return 'v0.0'; // Not for this machine: another processor, or another libc.
   }
 }

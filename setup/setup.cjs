@@ -58,11 +58,12 @@ async function startCli(launcher, args, env) {
 
 module.exports = { startCli };
 
-if (require.main === module) {
-  const [name, ...args] = process.argv.slice(2);
-  run(name, args, process.env)
-    .catch(tell)
-    .then((code) => {
-      process.exitCode = code;
-    });
+async function main([name, ...args]) {
+  try {
+    process.exitCode = await run(name, args, process.env);
+  } catch (error) {
+    process.exitCode = tell(error);
+  }
 }
+
+if (require.main === module) void main(process.argv.slice(2));
