@@ -230,11 +230,12 @@ function attemptPlan({ session, generation, identity, status }: Observed, attemp
 /** When the next pass comes if nothing tells before. A pass that moved the session on is followed by one at once anyway. */
 function requeueAfter(
   stage: Stage,
-  { session }: Observed,
+  observed: Observed,
   queue: QueueFacts,
   times: { now: number; drainUntil: number | null; retryAt: number | null; lastDeadline: number | null },
   settings: Settings,
 ): number | null {
+  const { session } = observed;
   const wait = settings.waitSeconds * 1_000;
   const until = (time: number | null, clock: number | null, most: number) =>
     time === null || clock === null ? most : Math.min(Math.max(time - clock, 10), most);
@@ -246,6 +247,8 @@ function requeueAfter(
       return until(provisionAt(session), times.now, 86_400_000);
     case 'Serve':
       return until(session.spec.autoFinalize ? times.lastDeadline : null, queue.now, settings.passSeconds * 1_000);
+    case 'Provision':
+      return isBorn(observed) ? wait : Math.min(settings.startSeconds * 1_000, wait);
     case 'Drain':
       return until(times.drainUntil, queue.now, wait);
     case 'Export':

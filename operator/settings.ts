@@ -45,7 +45,9 @@ export const defaultSettings = {
   notFullBelow: 0.75,
   /** A pass at least this often while students answer: so often live counts reach the status. */
   passSeconds: 15,
-  /** A pass at least this often while something is awaited. */
+  /** A pass at least this often while shards are started, which do not say when they can be initialised. */
+  startSeconds: 0.1,
+  /** A pass at least this often while something else is awaited. */
   waitSeconds: 1,
   /** How long one gateway stays after the export was verified, so that students' devices learn it and let go. */
   verifiedLingerSeconds: 300,

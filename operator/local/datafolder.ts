@@ -40,6 +40,9 @@ export function dataFolder(root: string) {
     export: { dir: at('export'), report: at('export', 'report.json') },
     attempt: (attempt: number) => ({
       dir: at('export', `attempt-${attempt}`),
+      /** What it is, frozen; it exists from then on. */
+      attempt: at('export', `attempt-${attempt}`, 'attempt.json'),
+      /** The same, as the exporter's programs read it. */
       plan: at('export', `attempt-${attempt}`, 'plan.json'),
       outcome: at('export', `attempt-${attempt}`, 'outcome.json'),
       log: (what: string) => at('export', `attempt-${attempt}`, `${what}.log`),

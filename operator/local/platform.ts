@@ -1,0 +1,126 @@
+import type { Desired } from '../plan.ts';
+import type { Observed, Platform } from '../platform.ts';
+import type { DataFolder } from './datafolder.ts';
+import { type LocalExporter, openLocalExporter } from './exporter.ts';
+import { exporterConfig } from './exporterconfig.ts';
+import { gatewayConfig } from './gatewayconfig.ts';
+import { createLocalGateways } from './gateways.ts';
+import type { IdentityFile } from './identityfile.ts';
+import { ensureKeys } from './keys.ts';
+import { boundLog } from './logfile.ts';
+import type { ChildrenFile } from './orphans.ts';
+import { createLocalShards } from './redis.ts';
+import { startSamples } from './samples.ts';
+import { watchSession } from './sessionfile.ts';
+import { type LocalStatus, openStatusFile } from './statusfile.ts';
+
+export interface LocalPlatformOptions {
+  readonly folder: DataFolder;
+  readonly identity: IdentityFile;
+  readonly children: ChildrenFile;
+  /** Where gateways listen; the port stands in the identity. */
+  readonly host: string;
+  readonly redisBinary: string;
+  /** Node programs, each with its first arguments. */
+  readonly programs: { readonly gateway: readonly string[]; readonly exporter: readonly string[] };
+  readonly onStatus: (status: LocalStatus) => void;
+}
+
+export interface LocalPlatform extends Platform {
+  /** The status once more, with nothing running any more. After {@link Platform.remove}. */
+  writeLastStatus(): Promise<void>;
+}
+
+/**
+ * The platform on one machine: a folder, redis-servers, gateway workers and the exporter's programs as children of
+ * this process. The caller holds the folder's lock and has ended orphans.
+ */
+export async function openLocalPlatform(options: LocalPlatformOptions): Promise<LocalPlatform> {
+  const { folder, identity, children, host, programs } = options;
+  const watchers = new Set<() => void>();
+  const changed = () => {
+    for (const watcher of watchers) watcher();
+  };
+  const keys = await ensureKeys(folder);
+  const status = await openStatusFile(folder);
+  const shards = createLocalShards({ folder, identity, keys, binary: options.redisBinary, children, changed });
+  const gateways = createLocalGateways({ folder, program: programs.gateway, children, changed });
+  const exporter: LocalExporter = await openLocalExporter({
+    folder,
+    program: programs.exporter,
+    children,
+    changed,
+    configOf: (attempt) => exporterConfig(folder, identity.value, attempt, keys.receiptPublic),
+  });
+  const session = await watchSession(folder, identity, changed);
+  const samples = startSamples(folder, gateways, async () => {
+    await boundLog(folder.gateway.log);
+    await boundLog(folder.log);
+    for (const { shard } of identity.value.shards) await boundLog(folder.redis(shard).log);
+  });
+
+  async function observe(): Promise<Observed> {
+    const { uid, generation, session: wanted, gatewayPort } = identity.value;
+    return {
+      session: wanted,
+      generation,
+      editFault: session.fault,
+      roster: session.roster,
+      identity: {
+        uid,
+        shards: identity.value.shards.map(({ shard, incarnation, born }) => ({ shard, incarnation, born })),
+      },
+      status: status.status,
+      shards: await shards.observe(),
+      gateways: gateways.observe(),
+      attempt: exporter.observe(),
+      url: gateways.ready.length === 0 ? null : urlOf(host, gatewayPort),
+      receiptPublicKey: keys.receiptPublic,
+    };
+  }
+
+  async function apply(desired: Desired): Promise<void> {
+    await gateways.apply(desired.gateways, gatewayConfig(folder, identity.value, desired.gateways, host));
+    // Redis goes last: until then a gateway may still be answering.
+    if (desired.shards.running || gateways.observe().length === 0) await shards.apply(desired.shards);
+    await exporter.apply(desired.attempt);
+  }
+
+  const pids = () => ({ gateway: gateways.ready.map(({ pid }) => pid), redis: shards.pids });
+
+  return {
+    observe,
+    apply,
+    async recordBorn(born) {
+      await identity.update((now) => ({
+        ...now,
+        shards: now.shards.map((shard) => (born.includes(shard.shard) ? { ...shard, born: true } : shard)),
+      }));
+    },
+    async writeStatus(next) {
+      options.onStatus(await status.write(next, pids()));
+    },
+    sample: async () => samples.latest,
+    watch(watcher) {
+      watchers.add(watcher);
+      return () => watchers.delete(watcher);
+    },
+    async remove() {
+      session.close();
+      await Promise.all([samples.stop(), exporter.stop(), gateways.stop()]);
+      await shards.stop();
+    },
+    async writeLastStatus() {
+      if (status.status === null) return;
+      const { students, ...rest } = status.status;
+      const last = { ...rest, url: null, students: { ...students, connected: 0 } };
+      options.onStatus(await status.write(last, pids()));
+    },
+  };
+}
+
+/** Where students connect. A gateway that listens everywhere is told by the name of this machine. */
+function urlOf(host: string, port: number): string {
+  const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
+  return `http://${name}:${port}/exam`;
+}

@@ -1,0 +1,124 @@
+import { appendFile, readFile } from 'node:fs/promises';
+import type { Sample } from '../platform.ts';
+import { type DataFolder, writeAtomic } from './datafolder.ts';
+import type { LocalGateways } from './gateways.ts';
+
+/** Asks the gateways for their health every second, adds it up, and keeps the history in DIR/samples.ndjson. */
+export interface Samples {
+  /** The last round; null before the first, and when no gateway answered. */
+  readonly latest: Sample | null;
+  stop(): Promise<void>;
+}
+
+/** The part of `/health` that is used. */
+interface Health {
+  readonly connections: number;
+  readonly students: number;
+  readonly durable: number;
+  readonly pendingEvents: number;
+  readonly ackMs: { readonly p50: number; readonly p99: number; readonly max: number; readonly count: number };
+}
+
+const everyMs = 1_000;
+const answerMs = 2_000;
+/** A gateway that is ready and has not answered for so long hangs: it is killed, and started again. */
+const hungMs = 30_000;
+/** Lines of history: half a working day. Above it every second one is dropped, so that old times get coarser. */
+const mostLines = 16_384;
+
+export function startSamples(folder: DataFolder, gateways: LocalGateways, tidy: () => Promise<void>): Samples {
+  const answeredAt = new Map<number, number>();
+  let latest: Sample | null = null;
+  let lines: number | null = null;
+  let stopped = false;
+  let wake = () => {};
+  const life = live();
+
+  async function live(): Promise<void> {
+    while (!stopped) {
+      await round().catch(() => {
+        // The history is for reports and plots: a full disk must not end the exam's supervision.
+      });
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, everyMs);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+        if (stopped) wake();
+      });
+    }
+  }
+
+  async function round(): Promise<void> {
+    const now = Date.now();
+    const ready = gateways.ready;
+    for (const pid of answeredAt.keys()) if (!ready.some((gateway) => gateway.pid === pid)) answeredAt.delete(pid);
+    const answers = await Promise.all(ready.map((gateway) => ask(gateway.pid, gateway.opsPort, now)));
+    const healths = answers.filter((health) => health !== null);
+    latest = healths.length === 0 ? null : addUp(healths);
+    if (latest !== null) await keep({ at: new Date(now).toISOString(), gateways: healths.length, ...latest });
+    await tidy();
+  }
+
+  async function ask(pid: number, opsPort: number, now: number): Promise<Health | null> {
+    try {
+      const reply = await fetch(`http://127.0.0.1:${opsPort}/health`, { signal: AbortSignal.timeout(answerMs) });
+      const health = (await reply.json()) as Health;
+      answeredAt.set(pid, now);
+      return health;
+    } catch {
+      const since = answeredAt.get(pid);
+      if (since === undefined) answeredAt.set(pid, now);
+      else if (now - since > hungMs) gateways.kill(pid);
+      return null;
+    }
+  }
+
+  async function keep(line: object): Promise<void> {
+    lines ??= await countLines(folder.samples);
+    if (lines >= mostLines) {
+      const all = (await readFile(folder.samples, 'utf8')).split('\n').filter((text) => text !== '');
+      const kept = all.filter((_, index) => index % 2 === 1);
+      await writeAtomic(folder.samples, `${kept.join('\n')}\n`);
+      lines = kept.length;
+    }
+    await appendFile(folder.samples, `${JSON.stringify(line)}\n`, { mode: 0o600 });
+    lines += 1;
+  }
+
+  return {
+    get latest() {
+      return latest;
+    },
+    async stop() {
+      stopped = true;
+      wake();
+      await life;
+    },
+  };
+}
+
+/** Sums; for the latencies the mean of the medians, weighted, and the worst of the others. */
+export function addUp(healths: readonly Health[]): Sample {
+  const sum = (of: (health: Health) => number) => healths.reduce((total, health) => total + of(health), 0);
+  const most = (of: (health: Health) => number) => Math.max(0, ...healths.map(of));
+  const count = sum(({ ackMs }) => ackMs.count);
+  const p50 = count === 0 ? 0 : sum(({ ackMs }) => ackMs.p50 * ackMs.count) / count;
+  return {
+    connections: sum((health) => health.connections),
+    students: sum((health) => health.students),
+    pendingEvents: sum((health) => health.pendingEvents),
+    ackMs: {
+      p50: Math.round(p50 * 100) / 100,
+      p99: most(({ ackMs }) => ackMs.p99),
+      max: most(({ ackMs }) => ackMs.max),
+      count,
+    },
+  };
+}
+
+async function countLines(path: string): Promise<number> {
+  const text = await readFile(path, 'utf8').catch(() => '');
+  return text.split('\n').length - 1;
+}
