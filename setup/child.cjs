@@ -15,7 +15,7 @@ const stopWithinMs = 60000;
  */
 function runChild(program, args, options) {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], ...options, detached: true });
+    const child = spawn(program, args, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'], ...options, detached: true });
     const release = forwardSignals(child);
     child.on('error', (error) => {
       release();

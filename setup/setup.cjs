@@ -4,9 +4,8 @@
 // JavaScript in the syntax of Node 12, so that any Node can start it.
 
 const path = require('path');
-const { runChild } = require('./child.cjs');
 const { ensureDependencies } = require('./dependencies.cjs');
-const { newEnough, pickNode } = require('./node.cjs');
+const { pickNode, runNode } = require('./node.cjs');
 const { ensureRedis } = require('./redis.cjs');
 const { tell, trouble } = require('./trouble.cjs');
 
@@ -26,37 +25,12 @@ const commands = {
 async function run(name, args, env) {
   const command = Object.hasOwn(commands, name) ? commands[name] : null;
   if (!command) throw trouble(`there is no command "${name}", but ${Object.keys(commands).join(', ')}`);
-  const node = await prepare(command, env);
-  if (!command.file) return 0;
-  return start(node, path.join(root, command.file), (command.args || []).concat(args), env);
-}
-
-async function prepare({ redis }, env) {
   await ensureDependencies(root, env);
   const node = pickNode(root, env);
-  if (redis) await ensureRedis(env);
-  return node;
+  if (command.redis) await ensureRedis(env);
+  if (!command.file) return 0;
+  return runNode(node, [path.join(root, command.file)].concat(command.args || [], args), env);
 }
-
-/** The Node comes first on PATH, for what the program starts by name. */
-function start(node, file, args, env) {
-  const PATH = [path.dirname(node), env.PATH || ''].join(path.delimiter);
-  return runChild(node, [file].concat(args), { env: { ...env, PATH } });
-}
-
-/** The commands of the CLI that start Redis servers. */
-const startingRedis = ['run', 'demo'];
-
-/**
- * For the launchers in bin/: makes this checkout ready, and runs `launcher` again when this Node is too old.
- * @returns {Promise<number | null>} its exit code, or null when this Node will do
- */
-async function startCli(launcher, args, env) {
-  const node = await prepare({ redis: startingRedis.includes(args[0]) }, env);
-  return newEnough(process.version) ? null : start(node, launcher, args, env);
-}
-
-module.exports = { startCli };
 
 async function main([name, ...args]) {
   try {
@@ -66,4 +40,4 @@ async function main([name, ...args]) {
   }
 }
 
-if (require.main === module) void main(process.argv.slice(2));
+void main(process.argv.slice(2));

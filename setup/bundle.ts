@@ -1,0 +1,32 @@
+import { rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { build } from 'esbuild';
+
+/**
+ * `npm run bundle`: makes dist/untradex.mjs, dist/gateway.mjs and dist/exporter.mjs, each complete in one file but for
+ * packages with native code. An installed package runs these, since Node strips no types below node_modules.
+ * Programs must not read files beside their source: nothing of the kind is carried along.
+ */
+const root = dirname(import.meta.dirname);
+const native = ['@duckdb/node-api'];
+
+/** Bundled CommonJS packages still call `require` for Node's own modules. */
+const banner =
+  "import { createRequire as untradexRequire } from 'node:module'; const require = untradexRequire(import.meta.url);";
+
+await rm(join(root, 'dist'), { recursive: true, force: true });
+await build({
+  absWorkingDir: root,
+  entryPoints: { untradex: 'cli/main.ts', gateway: 'gateway/main.ts', exporter: 'exporter/main.ts' },
+  outdir: 'dist',
+  outExtension: { '.js': '.mjs' },
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node24.12',
+  external: native,
+  banner: { js: banner },
+  legalComments: 'linked',
+  sourcemap: 'linked',
+  logLevel: 'info',
+});
