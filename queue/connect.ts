@@ -76,8 +76,8 @@ export interface Shard {
    * @param timeoutMs for all of `fn`; default `commandTimeoutMs`
    */
   run<T>(fn: (redis: Redis) => Promise<T>, timeoutMs?: number): Promise<T>;
-  /** Resolves when ready; rejects with the last Problem after `timeoutMs`, at once when broken or closed. */
-  ready(timeoutMs: number): Promise<void>;
+  /** Resolves when ready; rejects with the last Problem after `timeoutMs`, at once when broken, closed or aborted. */
+  ready(timeoutMs: number, signal?: AbortSignal): Promise<void>;
   /** Remembers an acknowledged entry: a Redis that ends before it has lost data. */
   saw(entryId: string): void;
   /** Shows (or, with null, no longer shows) that a ready Redis cannot write. */
@@ -159,25 +159,32 @@ export function openShard(options: ShardOptions): Shard {
     } catch (error) {
       // Foreign: the Redis behind a checked connection is not what it was, so let the checks say what it is.
       const known = asProblem(error);
-      if (verdictOf(known) === 'reconnect' || known.code === 'shard_foreign') dropClient(redis);
+      if (verdictOf(known) === 'reconnect' || known.code === 'shard_foreign') {
+        // Not ready from this moment on, so that nobody repeats in vain until the socket has closed.
+        if (redis === client) enter({ phase: 'connecting', problem: known });
+        dropClient(redis);
+      }
       throw known;
     }
   }
 
-  function ready(timeoutMs: number): Promise<void> {
+  function ready(timeoutMs: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => settle(true), timeoutMs);
-      const settle = (isLate: boolean) => {
-        const isOver = state.phase === 'broken' || state.phase === 'closed';
-        if (state.phase !== 'ready' && !isOver && !isLate) return;
+      const check = () => {
+        if (['ready', 'broken', 'closed'].includes(state.phase)) settle();
+      };
+      const settle = () => {
         clearTimeout(timer);
         waiters.delete(check);
+        signal?.removeEventListener('abort', settle);
         if (state.phase === 'ready') resolve();
         else reject(notReady(state));
       };
-      const check = () => settle(false);
+      const timer = setTimeout(settle, timeoutMs);
       waiters.add(check);
-      check();
+      signal?.addEventListener('abort', settle);
+      if (signal?.aborted) settle();
+      else check();
     });
   }
 

@@ -26,10 +26,20 @@ export async function readWriter(shard: Shard, student: string, writer: string):
     });
   });
   return {
-    state: state ? parseState(state) : { seq: 0, chain: originChain(shard.identity.uid, student, writer) },
+    state: state ? parseState(state) : originState(shard, student, writer),
     deadline: deadline ? Number(deadline) : null,
     finished: finished ? readFinished(finished) : null,
   };
+}
+
+/** Reads the durable state alone; the origin when nothing is. */
+export async function readState(shard: Shard, student: string, writer: string): Promise<State> {
+  const text = await shard.run((redis) => redis.hget(keys.writers, writerField(writer, student)));
+  return text === null ? originState(shard, student, writer) : parseState(text);
+}
+
+function originState(shard: Shard, student: string, writer: string): State {
+  return { seq: 0, chain: originChain(shard.identity.uid, student, writer) };
 }
 
 /** Fields of one reply to aim for. */

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { append } from '#queue/append.ts';
 import { readLog } from '#queue/log.ts';
 import { seal } from '#queue/seal.ts';
+import { collect } from './collect.ts';
 import { startShard } from './testshard.ts';
 import { batchOf, share, testWriter } from './testwriter.ts';
 
@@ -16,7 +17,7 @@ test('what was appended is read back in order, up to the seal', async () => {
   expect(sealed.events).toBe(6);
   expect(await seal(shard)).toEqual(sealed);
 
-  const entries = await Array.fromAsync(readLog(shard, { untilSeal: true }));
+  const entries = await collect(readLog(shard, { untilSeal: true }));
   expect(entries.map(({ id }) => ({ kind: 'ok', entryId: id }))).toEqual([first, second]);
   expect(entries.flatMap(({ events }) => events)).toEqual(shares.flatMap(({ events }) => events));
 });
