@@ -156,7 +156,8 @@ function queueFor(
     },
     deadlines,
     full: new Set(queue.shards.filter((shard) => isFull(shard, observed, settings)).map((shard) => shard.shard)),
-    seal: stage === 'Seal',
+    // Only when it was read back: whatever happens then, nobody believes that there is a way back.
+    seal: stage === 'Seal' && (observed.status?.sealing ?? null) !== null,
   };
 }
 
