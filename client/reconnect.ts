@@ -12,20 +12,20 @@ export type DownCause =
   | 'lost'
   /** The server asks for patience: 1013, or HTTP 429 or 503. */
   | 'busy'
-  /** The token was refused: 1008, or HTTP 401 or 403. */
-  | 'token';
+  /** The server does not want this client, mostly for its token: 1008, or HTTP 401 or 403. */
+  | 'refused';
 
 /** Ranges of the random delays in ms. The attempt counts from 0; ranges double with each up to `most`. */
 export const reconnectDefaults = {
   restart: { first: 1_000, most: 15_000 },
   lost: { first: 500, most: 15_000 },
   busy: { first: 4_000, most: 60_000 },
-  token: { first: 1_000, most: 15_000 },
+  refused: { first: 1_000, most: 15_000 },
 } as const satisfies Record<DownCause, { first: number; most: number }>;
 
 /** @param expected whether a `Closing` had announced this end: then the code does not matter */
 export function causeOf(end: SocketEnd, expected: boolean): DownCause {
-  if (end.status === 401 || end.status === 403 || end.code === 1008) return 'token';
+  if (end.status === 401 || end.status === 403 || end.code === 1008) return 'refused';
   if (end.status === 429 || end.status === 503 || end.code === 1013) return 'busy';
   return expected || end.code === 1012 ? 'restart' : 'lost';
 }

@@ -14,9 +14,9 @@ test.each([
   [1013, undefined, true, 'busy'],
   [1006, 503, false, 'busy'],
   [1006, 429, false, 'busy'],
-  [1008, undefined, false, 'token'],
-  [1006, 401, false, 'token'],
-  [1006, 403, true, 'token'],
+  [1008, undefined, false, 'refused'],
+  [1006, 401, false, 'refused'],
+  [1006, 403, true, 'refused'],
   [1006, 404, false, 'lost'],
 ] as const)('close code %i, HTTP %s, announced %s: %s', (code, status, announced, cause) => {
   expect(causeOf(end(code, status), announced)).toBe(cause);
