@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
+import { limits as queueLimits } from '#queue/limits.ts';
 import { problem } from '#queue/problem.ts';
 import { readReceiptKey } from '#queue/receipt.ts';
 import type { TokenRules } from './token.ts';
@@ -24,6 +25,9 @@ export const defaultLimits = {
   /** Messages of one student a second, and at once; 1 KiB counts as one more. Above: its sockets are read later. */
   studentMessagesPerSecond: 200,
   studentMessageBurst: 4_000,
+  /** Events, and bytes of them, that wait for one shard before its students' sockets are read no more. */
+  pendingEvents: queueLimits.pendingEvents,
+  pendingBytes: queueLimits.pendingBytes,
 } as const satisfies Record<string, number>;
 
 export type GatewayLimits = { readonly [K in keyof typeof defaultLimits]: number };
