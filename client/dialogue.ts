@@ -24,6 +24,7 @@ import type { DownCause } from './reconnect.ts';
 import { refusalProblem } from './refusal.ts';
 import { judgeResume } from './resume.ts';
 import type { ServerClock } from './serverclock.ts';
+import { confirmUpTo, reopenAt, rewindTo, takeNext } from './window.ts';
 
 export interface DialogueEvents {
   /** Compared and equal: everything up to `opened.durableSeq` is safe. */
@@ -72,7 +73,6 @@ const passingCodes: readonly string[] = ['full', 'unavailable', 'unverified', 'o
 export function startDialogue({ hub, paper, clock, events }: DialogueOptions): Dialogue {
   const { window } = paper;
   let phase: 'comparing' | 'in step' | 'over' = 'comparing';
-  let refusal: Problem | null = null;
   let incarnation = '';
   /** What arrived while comparing and counts afterwards. */
   let early: ServerMessage[] = [];
@@ -106,7 +106,7 @@ export function startDialogue({ hub, paper, clock, events }: DialogueOptions): D
     if (verdict === 'refill') events.notice(refilling(told!.seq, server.seq));
     phase = 'in step';
     incarnation = server.incarnation;
-    window.reopen(server.seq);
+    reopenAt(window, server.seq);
     paper.tell({ seq: server.seq, incarnation });
     events.inStep(opened);
     for (const message of early) obey(message);
@@ -144,7 +144,7 @@ export function startDialogue({ hub, paper, clock, events }: DialogueOptions): D
 
   function confirm(seq: number): void {
     if (seq > window.stored) halt('alarm', forked());
-    else if (window.confirm(seq)) {
+    else if (confirmUpTo(window, seq)) {
       paper.tell({ seq: window.durable, incarnation });
       events.durable(window.durable);
       pump();
@@ -152,7 +152,7 @@ export function startDialogue({ hub, paper, clock, events }: DialogueOptions): D
   }
 
   function rewind(seq: number): void {
-    if (window.rewind(seq)) pump();
+    if (rewindTo(window, seq)) pump();
     else retry('lost', takenBack(seq));
   }
 
@@ -160,22 +160,22 @@ export function startDialogue({ hub, paper, clock, events }: DialogueOptions): D
     if (why.code === 'forked') halt('alarm', forked());
     else if (passingCodes.includes(why.code)) retry('busy', why);
     else {
-      refusal = why;
-      window.rewind(window.durable + 1);
+      dialogue.refusal = why;
+      rewindTo(window, window.durable + 1);
       events.refused(why);
     }
   }
 
   function move(deadline: number | null): void {
-    if (refusal?.code === 'late') refusal = null;
+    if (dialogue.refusal?.code === 'late') dialogue.refusal = null;
     events.deadline(deadline);
     pump();
   }
 
   function pump(): void {
-    if (phase !== 'in step' || refusal !== null) return;
+    if (phase !== 'in step' || dialogue.refusal !== null) return;
     let records = '';
-    for (let seq = window.take(); seq > 0; seq = window.take()) {
+    for (let seq = takeNext(window); seq > 0; seq = takeNext(window)) {
       const record = sendRecord('Submit', `${seq}`, paper.text(seq));
       if (records !== '' && (records.length + record.length) * bytesPerUnit > limits.frameBytes) {
         hub.send(records);
@@ -204,18 +204,18 @@ export function startDialogue({ hub, paper, clock, events }: DialogueOptions): D
     events.halt(into, why);
   }
 
-  void greet();
-  return {
+  const dialogue = {
+    /** A plain field, not a getter: see paper.ts. */
+    refusal: null as Problem | null,
     hear,
     pump,
     finish,
-    get refusal() {
-      return refusal;
-    },
     end() {
       phase = 'over';
     },
   };
+  void greet();
+  return dialogue;
 }
 
 /** Most bytes of UTF-8 for one UTF-16 unit: bounds a message without counting its bytes. */

@@ -4,7 +4,7 @@ import type { Opened } from './answers.ts';
 import { type ChainWalk, createChainWalk, originChain, type Sha256 } from './chain.ts';
 import type { Outbox } from './outbox.ts';
 import type { Told } from './resume.ts';
-import { createSendWindow, type SendWindow } from './window.ts';
+import type { SendWindow } from './window.ts';
 
 /** An outbox in use: what it holds, how far it got, and what it can prove. */
 export interface Paper {
@@ -31,35 +31,34 @@ export interface Paper {
 /** @param inFlight events that may be sent and not yet durable */
 export async function openPaper(outbox: Outbox, sha256: Sha256, inFlight: number): Promise<Paper> {
   const { writer, texts, ...contents } = await outbox.open();
-  const window = createSendWindow(inFlight);
-  window.store(texts.length);
-  let { binding, told } = contents;
+  const window: SendWindow = { limit: inFlight, stored: texts.length, sent: 0, durable: 0 };
+  let { binding } = contents;
   let walk: ChainWalk | null = null;
-  let storing: Promise<void> = Promise.resolve();
+  let storing: Promise<void> | null = null;
 
-  return {
+  // Plain fields, not getters: those would cost more memory than all the rest, and a rehearsal has thousands of papers.
+  const paper = {
     writer,
     window,
-    get told() {
-      return told;
-    },
-    get lastSeq() {
-      return texts.length;
-    },
-    text: (seq) => texts[seq - 1]!,
-    async add(text) {
+    told: contents.told,
+    lastSeq: texts.length,
+    text: (seq: number) => texts[seq - 1]!,
+    async add(text: string) {
       if (texts.length >= limits.maxSeq) throw outboxFull();
       const seq = texts.push(text);
+      paper.lastSeq = seq;
       const stored = outbox.append(seq, text);
       if (stored !== undefined) {
         storing = stored.catch(() => {});
         await stored;
       }
-      window.store(seq);
+      window.stored = seq;
       return seq;
     },
-    rest: () => storing,
-    async bind({ session, student }) {
+    async rest() {
+      await storing;
+    },
+    async bind({ session, student }: Opened) {
       const origin = await originChain(sha256, session, student, writer);
       if (binding === null) {
         await outbox.bind({ session, student, origin });
@@ -67,17 +66,18 @@ export async function openPaper(outbox: Outbox, sha256: Sha256, inFlight: number
       } else if (binding.origin !== origin) throw otherSession(binding.student, student);
       walk ??= createChainWalk(sha256, origin, texts);
     },
-    async chainAt(seq) {
+    async chainAt(seq: number) {
       return walk !== null && seq <= window.stored ? await walk.at(seq) : null;
     },
-    tell(now) {
-      if (told?.seq === now.seq && told.incarnation === now.incarnation) return;
-      told = now;
+    tell(now: Told) {
+      if (paper.told?.seq === now.seq && paper.told.incarnation === now.incarnation) return;
+      paper.told = now;
       outbox.tell(now);
     },
     clear: () => outbox.clear(),
     close: () => outbox.close(),
   };
+  return paper;
 }
 
 function outboxFull() {
