@@ -41,7 +41,8 @@ function endOnSignals(drain: () => Promise<boolean>, config: GatewayConfig, log:
     );
   };
   process.on('SIGTERM', end);
-  process.on('SIGINT', end);
+  // Ctrl-C goes to the whole group of a terminal: under a parent, the parent says when to drain.
+  process.on('SIGINT', process.send === undefined ? end : () => {});
   process.on('disconnect', () => process.exit(1));
 }
 
