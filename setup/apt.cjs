@@ -28,6 +28,8 @@ async function unpackServer(build, work) {
     fs.mkdirSync(path.join(lists, 'partial'), { recursive: true });
     const own = options.concat('-o', `Dir::State::lists=${lists}`);
     await output('apt-get', own.concat('update'), patience);
+    // Without a network that is only a warning.
+    if (!fs.readdirSync(lists).some((name) => name.endsWith('Release'))) throw new Error('apt-get has no network');
     server = await download(own, debs);
   }
   const root = path.join(build, 'root');

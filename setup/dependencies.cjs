@@ -45,11 +45,13 @@ function packagesIn(file) {
   }
 }
 
+/** Two tries more on a bad network, within half a minute: npm's own pause before the last is a minute long. */
+const ci = ['ci', '--no-audit', '--no-fund', '--loglevel=error', '--fetch-retry-maxtimeout=15000'];
+
 async function install(root, env) {
   say('installing the dependencies (npm ci), which takes a minute at the first start ...');
   const [program, args] = npm(env);
-  const options = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
-  const child = spawn(program, args.concat(options), {
+  const child = spawn(program, args.concat(ci), {
     cwd: root,
     env: withoutOwnBin(root, env),
     stdio: ['ignore', 2, 'pipe'],

@@ -44,7 +44,7 @@ test('installs once in a fresh checkout, also when two want to at once', async (
   const { root, calls } = makeCheckout(installing);
   const both = [ensure(root), ensure(root)];
   for (const program of both) expect(await program.ended()).toEqual({ code: 0, signal: null });
-  expect(calls()).toEqual(['ci --no-audit --no-fund --loglevel=error']);
+  expect(calls()).toEqual([expect.stringMatching(/^ci /)]);
 });
 
 test('installs again when something else is installed than the lock file says, and not otherwise', async () => {
