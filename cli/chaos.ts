@@ -28,11 +28,13 @@ export function planKills(kills: number, durationMs: number, seed: number): Plan
   }));
 }
 
+export type Pids = Readonly<Record<Target, readonly number[]>>;
+
 export interface ChaosOptions {
   readonly plan: readonly PlannedKill[];
   readonly seed: number;
   /** The processes that run now; read anew before each kill. */
-  pids(): Record<Target, readonly number[]>;
+  pids(): Pids | Promise<Pids>;
   /** Ends it early. */
   readonly signal: AbortSignal;
   onKill?(kill: Kill): void;
@@ -52,7 +54,7 @@ export async function runChaos({ plan, seed, pids, signal, onKill }: ChaosOption
   const dead = new Set<number>();
   for (const { atMs, target } of plan) {
     await pauseFor(atMs - (performance.now() - started), signal);
-    const alive = () => pids()[target].filter((pid) => !dead.has(pid));
+    const alive = async () => (await pids())[target].filter((pid) => !dead.has(pid));
     const pid = await killOne(alive, dead, random, signal);
     if (signal.aborted) break;
     if (pid === undefined) continue;
@@ -64,14 +66,14 @@ export async function runChaos({ plan, seed, pids, signal, onKill }: ChaosOption
 }
 
 async function killOne(
-  alive: () => number[],
+  alive: () => Promise<number[]>,
   dead: Set<number>,
   random: Random,
   signal: AbortSignal,
 ): Promise<number | undefined> {
   const until = performance.now() + victimWithinMs;
   while (!signal.aborted && performance.now() < until) {
-    const candidates = alive();
+    const candidates = await alive();
     const pid = candidates[Math.floor(random() * candidates.length)];
     if (pid !== undefined) {
       dead.add(pid);

@@ -1,16 +1,17 @@
-import { join } from 'node:path';
+import { dataFolder } from '#operator/local/datafolder.ts';
+import type { LocalStatus } from '#operator/local/statusfile.ts';
 import { type Kill, planKills, runChaos } from './chaos.ts';
 import { compareLedger } from './compare.ts';
 import { type DemoResult, makeDemoResult } from './demoresult.ts';
 import { demoName, writeDemoSession } from './demosession.ts';
 import { openFolder } from './folder.ts';
 import { openLedger } from './ledger.ts';
-import { note, time } from './output.ts';
+import { count, note, time } from './output.ts';
 import { showPlay } from './playprogress.ts';
 import { findPrograms } from './programs.ts';
 import { type RunProcess, startRunProcess } from './runprocess.ts';
 import { setSessionField } from './sessionfile.ts';
-import { holds, type LocalStatus } from './statusfile.ts';
+import { holds } from './statusfile.ts';
 import { type Played, playStudents, studentIds } from './students.ts';
 import { openMint } from './studenttoken.ts';
 
@@ -34,10 +35,10 @@ const within = { active: 60_000, receipts: 60_000, completed: 300_000 } as const
 /** Plays the demo from start to proof. However it ends, the processes it started are gone then. */
 export async function playDemo(options: DemoOptions): Promise<DemoResult> {
   const started = performance.now();
-  const file = writeDemoSession(options.folder, options);
+  writeDemoSession(options.folder, options);
   const run = startRunProcess({
     cli: findPrograms().cli,
-    args: ['-f', file, '--data', options.folder, '--port', String(options.port)],
+    args: ['--data', options.folder, '--port', String(options.port)],
   });
   try {
     note(`seed ${options.seed}, folder ${options.folder}`);
@@ -47,8 +48,9 @@ export async function playDemo(options: DemoOptions): Promise<DemoResult> {
       signal: options.signal,
     });
     note(`${options.gateways} gateways and ${options.shards} shards are up at ${active.url}`);
-    const { played, killed } = await playExam(options, run, active.url!);
+    const { played, killed } = await playExam(options, run, active);
     options.signal.throwIfAborted();
+    note(`${count(played.finished)} of ${count(played.students)} students have finished`);
     const completed = await finalizeDemo(options, run);
     await run.stop();
     return await proveDemo(options, { played, killed, ...completed, started });
@@ -61,21 +63,22 @@ export async function playDemo(options: DemoOptions): Promise<DemoResult> {
 async function playExam(
   options: DemoOptions,
   run: RunProcess,
-  url: string,
+  { url, receiptPublicKey }: LocalStatus,
 ): Promise<{ played: Played; killed: Kill[] }> {
   const { seed, signal } = options;
   const durationMs = options.seconds * 1000;
-  const mint = openMint(openFolder(options.folder, demoName));
+  const mint = openMint(await openFolder(options.folder, demoName));
   const ledger = openLedger(options.ledger, 'fresh');
   const play = playStudents({
     students: studentIds(options.students),
-    url: `${url}/exam`,
+    url: url!,
     token: (student) => mint.mint(student, 4 * 3_600_000),
     durationMs,
     events: options.events,
     settleMs: within.receipts,
     seed,
     ledger,
+    receiptPublicKey,
     signal,
   });
   const shown = showPlay(play, { students: options.students, events: options.events });
@@ -97,9 +100,8 @@ async function playExam(
 
 /** What `untradex finalize --wait` does: ask, and wait for the verdict. */
 async function finalizeDemo(options: DemoOptions, run: RunProcess): Promise<{ status: LocalStatus; exportMs: number }> {
-  const { sessionFile } = openFolder(options.folder, demoName);
-  setSessionField(sessionFile, ['spec', 'phase'], 'Finalizing');
-  note('everybody has finished; finalizing: seal, export, verify');
+  await setSessionField(dataFolder(options.folder).session, ['spec', 'phase'], 'Finalizing');
+  note('finalizing: seal, export, verify');
   const wait = { what: 'the export', timeoutMs: within.completed, signal: options.signal };
   await run.until((status) => status.phase === 'Exporting' || status.phase === 'Completed', wait);
   const began = performance.now();
@@ -120,7 +122,7 @@ async function proveDemo(
   options: DemoOptions,
   { played, killed, status, exportMs, started }: Completed,
 ): Promise<DemoResult> {
-  const database = join(options.folder, 'exams.duckdb');
+  const { database } = dataFolder(options.folder);
   const { ledger, seed } = options;
   const found = await compareLedger({
     ledger,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { apiVersion, kind } from '#operator/examsession.ts';
+import { dataFolder } from '#operator/local/datafolder.ts';
 import { problem } from '#queue/problem.ts';
 
 export const demoName = 'demo';
@@ -22,8 +23,8 @@ export function makeDemoFolder(given: string | undefined): string {
   return path;
 }
 
-/** Writes the session file of the demo beside its data and returns its path. */
-export function writeDemoSession(folder: string, size: { students: number; gateways: number; shards: number }): string {
+/** Writes the session of the demo into its folder. */
+export function writeDemoSession(folder: string, size: { students: number; gateways: number; shards: number }): void {
   const session = {
     apiVersion,
     kind,
@@ -36,7 +37,5 @@ export function writeDemoSession(folder: string, size: { students: number; gatew
       redis: { shards: size.shards },
     },
   };
-  const file = join(folder, 'demo.yaml');
-  writeFileSync(file, stringify(session));
-  return file;
+  writeFileSync(dataFolder(folder).session, stringify(session));
 }

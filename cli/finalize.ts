@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { LocalStatus } from '#operator/local/statusfile.ts';
 import { durationOption } from './duration.ts';
 import { examples } from './examples.ts';
 import { exitCodeOfSignal, exitCodes } from './exitcodes.ts';
@@ -7,7 +8,7 @@ import { count, json, line, note, paint, time } from './output.ts';
 import { startProgress } from './progress.ts';
 import { setSessionField } from './sessionfile.ts';
 import { listenForStop } from './signals.ts';
-import { complaints, followStatus, holds, type LocalStatus } from './statusfile.ts';
+import { complaints, followStatus, holds } from './statusfile.ts';
 
 interface Options {
   readonly data: string;
@@ -30,7 +31,7 @@ export function registerFinalize(program: Command): void {
     .addOption(durationOption('--timeout <duration>', 'how long --wait waits', '10m'))
     .option('--json', 'print the status as JSON')
     .action(async (name: string, options: Options) => {
-      process.exitCode = await finalize(openFolder(options.data, name), options);
+      process.exitCode = await finalize(await openFolder(options.data, name), options);
     });
   examples(command, [
     'untradex finalize algebra --data exam',
@@ -39,7 +40,7 @@ export function registerFinalize(program: Command): void {
 }
 
 async function finalize(folder: Folder, options: Options): Promise<number> {
-  const changed = setSessionField(folder.sessionFile, ['spec', 'phase'], 'Finalizing');
+  const changed = await setSessionField(folder.at.session, ['spec', 'phase'], 'Finalizing');
   const { name } = folder.session.metadata;
   if (options.wait === undefined) {
     if (options.json) json({ name, phase: 'Finalizing', changed });
@@ -56,7 +57,7 @@ async function waitForVerdict(folder: Folder, { timeout, json: asJson }: Options
   const stop = listenForStop();
   const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(timeout)]);
   const progress = startProgress('exporting', 1);
-  const hint = `nothing has changed for ${time(quietMs)}: is \`untradex run --data ${folder.path}\` running?`;
+  const hint = `nothing has changed for ${time(quietMs)}: is \`untradex run --data ${folder.at.root}\` running?`;
   const quiet = setTimeout(() => progress.say(hint), quietMs);
   let last: LocalStatus | undefined;
   try {
@@ -105,6 +106,6 @@ function judge(
   }
   if (stoppedBy !== undefined) return exitCodeOfSignal(stoppedBy);
   note(`timeout: ${name} is ${status?.phase ?? 'not running'} and not verified yet; it stays asked to finalize`);
-  note(`remedy: see untradex status ${name} --data ${folder.path}, or wait longer with --timeout`);
+  note(`remedy: see untradex status ${name} --data ${folder.at.root}, or wait longer with --timeout`);
   return exitCodes.timeout;
 }

@@ -1,41 +1,36 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { type ExamSession, readExamSession } from '#operator/examsession.ts';
+import { dataFolder, readJson, readText } from '#operator/local/datafolder.ts';
+import type { LocalIdentity } from '#operator/local/identityfile.ts';
 import { problem } from '#queue/problem.ts';
 
 /** A session's data folder as the commands beside `run` see it: they read files, and `finalize` edits one. */
 export interface Folder {
-  readonly path: string;
-  /** The session as its YAML in the folder says. */
+  readonly at: ReturnType<typeof dataFolder>;
+  /** The session in force; before the first run the one that its YAML describes. */
   readonly session: ExamSession;
-  readonly sessionFile: string;
-  readonly statusFile: string;
-  readonly tokenKeyFile: string;
+  /** Null before the first run. */
+  readonly identity: LocalIdentity | null;
 }
 
 /**
- * Opens the data folder of the session `name`.
+ * Opens the data folder of the session `name` (whichever it is when undefined).
  * @throws Problem `folder_empty` when no session lives there, `session_unknown` when it is another one's
  */
-export function openFolder(dataDir: string, name: string | undefined): Folder {
-  const path = resolve(dataDir);
-  const sessionFile = join(path, 'session.yaml');
-  if (!existsSync(sessionFile)) {
-    const remedy = `give the folder of a session with --data, or start one: untradex run -f session.yaml --data ${dataDir}`;
-    throw problem('folder_empty', `there is no session in ${path}`, remedy);
-  }
-  const session = readExamSession(readFileSync(sessionFile, 'utf8'));
+export async function openFolder(dataDir: string, name: string | undefined): Promise<Folder> {
+  const at = dataFolder(dataDir);
+  const identity = await readJson<LocalIdentity>(at.identity);
+  const session = identity?.session ?? readExamSession((await readText(at.session)) ?? noSession(at.root));
   if (name !== undefined && session.metadata.name !== name) {
-    const message = `the session in ${path} is ${session.metadata.name}, not ${name}`;
+    const message = `the session in ${at.root} is ${session.metadata.name}, not ${name}`;
     throw problem('session_unknown', message, `name ${session.metadata.name}, or give another folder with --data`);
   }
-  return {
-    path,
-    session,
-    sessionFile,
-    statusFile: join(path, 'status.json'),
-    tokenKeyFile: join(path, 'keys', 'token.key'),
-  };
+  return { at, session, identity };
+}
+
+function noSession(root: string): never {
+  const remedy = `give the folder of a session with --data, or start one: untradex run -f session.yaml --data ${root}`;
+  throw problem('folder_empty', `there is no session in ${root}`, remedy);
 }
 
 /** Reads a text file that the user named. @throws Problem `file_missing` */
@@ -43,8 +38,7 @@ export function readGivenFile(path: string, option: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
-    throw problem('file_missing', `${path} cannot be read: ${(cause as Error).message}`, `give a file with ${option}`, {
-      cause,
-    });
+    const message = `${path} cannot be read: ${(cause as Error).message}`;
+    throw problem('file_missing', message, `give a file with ${option}`, { cause });
   }
 }

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { type Kill, planKills, runChaos } from './chaos.ts';
-import type { Folder } from './folder.ts';
+import { type Folder, readGivenFile } from './folder.ts';
 import { countingLedger, openLedger } from './ledger.ts';
 import { count, line, note, paint, section, time } from './output.ts';
 import { showPlay } from './playprogress.ts';
@@ -45,13 +45,14 @@ export async function playRehearsal(folder: Folder, options: RehearsalOptions): 
   note(`${count(students)} students at ${options.url}, seed ${seed}`);
   const play = playStudents({
     students: studentIds(students, makeMark(Date.now())),
-    url: `${options.url}/exam`,
+    url: options.url,
     token: (student) => mint.mint(student, durationMs * 2 + hourMs),
     durationMs,
     events,
     settleMs,
     seed,
     ledger,
+    receiptPublicKey: readGivenFile(folder.at.keys.receiptPublic, '--data'),
     signal,
   });
   const shown = showPlay(play, { students, events });
@@ -59,7 +60,7 @@ export async function playRehearsal(folder: Folder, options: RehearsalOptions): 
     plan: planKills(options.kills, durationMs, seed),
     seed,
     signal,
-    pids: () => readStatus(folder)?.pids ?? { gateway: [], redis: [] },
+    pids: async () => (await readStatus(folder))?.pids ?? { gateway: [], redis: [] },
     onKill: ({ target, pid, atMs }) => shown.say(`killed ${target} ${pid} after ${time(atMs)}`),
   });
   try {

@@ -38,10 +38,10 @@ export function registerRehearse(program: Command): void {
     .option('--kills <n>', 'kill so many gateways and Redis with SIGKILL meanwhile', wholeNumber(0, 1_000), 0)
     .option('--seed <n>', 'repeat the same schedule of students and kills', wholeNumber(0, 2 ** 31))
     .option('--ledger <file>', 'append what the students saw acknowledged, NDJSON, for `untradex verify --ledger`')
-    .option('--url <url>', 'where the students connect (default: as the status says)')
+    .option('--url <url>', 'where the students connect, such as https://host/exam (default: as the status says)')
     .option('--json', 'print the result as JSON')
     .action(async (name: string, options: Options) => {
-      process.exitCode = await rehearse(openFolder(options.data, name), options);
+      process.exitCode = await rehearse(await openFolder(options.data, name), options);
     });
   examples(command, [
     'untradex rehearse algebra --data exam',
@@ -53,7 +53,7 @@ export function registerRehearse(program: Command): void {
 /** @returns the exit code: 0 when every answer was acknowledged and every student holds a receipt */
 async function rehearse(folder: Folder, options: Options): Promise<number> {
   refuseRealExam(folder);
-  const url = options.url ?? urlOf(folder);
+  const url = options.url ?? (await urlOf(folder));
   const { playRehearsal, isComplete, showRehearsal } = await import('./rehearsal.ts');
   const stop = listenForStop();
   try {
@@ -86,12 +86,12 @@ function refuseRealExam({ session }: Folder): void {
   );
 }
 
-function urlOf(folder: Folder): string {
-  const status = readStatus(folder);
+async function urlOf(folder: Folder): Promise<string> {
+  const status = await readStatus(folder);
   if (status?.phase === 'Active' && status.url !== null) return status.url;
   throw problem(
     'not_active',
     `${folder.session.metadata.name} does not take answers: it is ${status?.phase ?? 'not running'}`,
-    `start it with \`untradex run --data ${folder.path}\` and wait for Active`,
+    `start it with \`untradex run --data ${folder.at.root}\` and wait for Active`,
   );
 }

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { LocalStatus } from '#operator/local/statusfile.ts';
 import { problem } from '#queue/problem.ts';
-import { complaints, type LocalStatus } from './statusfile.ts';
+import { complaints } from './statusfile.ts';
 
 /** A `untradex run --json` of our own, and the status that it last printed. */
 export interface RunProcess {

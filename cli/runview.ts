@@ -1,6 +1,7 @@
+import type { LocalStatus } from '#operator/local/statusfile.ts';
 import { count, json } from './output.ts';
 import { startLiveLine } from './progress.ts';
-import type { LocalStatus } from './statusfile.ts';
+
 import { paintPhase } from './statusview.ts';
 
 /** How `run` tells what happens. */
@@ -27,15 +28,17 @@ export function createRunView(asJson: boolean): RunView {
   };
 }
 
-/** What is new since `last`, in lines. */
+/** What is new since `last`, in lines; what two conditions say alike is said once. */
 export function changes(last: LocalStatus | undefined, now: LocalStatus): string[] {
   const lines: string[] = [];
   if (last?.phase !== now.phase) lines.push(`${paintPhase(now.phase)}${now.url === null ? '' : `  ${now.url}`}`);
-  for (const condition of now.conditions) {
-    const before = last?.conditions.find(({ type }) => type === condition.type);
-    if (before?.status === condition.status && before.reason === condition.reason) continue;
-    if (last === undefined && condition.status !== 'True') continue;
-    lines.push(`  ${condition.type} ${condition.status}: ${condition.message}`);
+  const told = new Set<string>();
+  for (const { type, status, reason, message } of now.conditions) {
+    const before = last?.conditions.find((condition) => condition.type === type);
+    if (before?.status === status && before.reason === reason) continue;
+    if ((last === undefined && status !== 'True') || told.has(message)) continue;
+    told.add(message);
+    lines.push(`  ${type} ${status}: ${message}`);
   }
   return lines;
 }

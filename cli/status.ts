@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
+import type { LocalStatus } from '#operator/local/statusfile.ts';
 import { examples } from './examples.ts';
 import { exitCodeOfSignal } from './exitcodes.ts';
 import { type Folder, openFolder } from './folder.ts';
 import { json, line } from './output.ts';
 import { listenForStop } from './signals.ts';
-import { followStatus, type LocalStatus, readStatus } from './statusfile.ts';
+import { followStatus, readStatus } from './statusfile.ts';
 import { showStatus } from './statusview.ts';
 
 interface Options {
@@ -24,9 +25,9 @@ export function registerStatus(program: Command): void {
     .option('-w, --watch', 'show it again at each change, until Ctrl-C')
     .option('--json', 'one line of JSON, the whole status; with --watch one a change')
     .action(async (name: string | undefined, options: Options) => {
-      const folder = openFolder(options.data, name);
+      const folder = await openFolder(options.data, name);
       if (options.watch) await watch(folder, options.json === true);
-      else show(folder, readStatus(folder), options.json === true);
+      else show(folder, await readStatus(folder), options.json === true);
     });
   examples(command, [
     'untradex status --data exam',
@@ -48,9 +49,9 @@ async function watch(folder: Folder, asJson: boolean): Promise<void> {
   process.exitCode = exitCodeOfSignal(stop.by ?? 'SIGINT');
 }
 
-function show(folder: Folder, status: LocalStatus | undefined, asJson: boolean): void {
-  if (asJson) json(status ?? null);
-  else if (status === undefined)
-    line(`${folder.session.metadata.name} was never run: untradex run --data ${folder.path}`);
+function show(folder: Folder, status: LocalStatus | null, asJson: boolean): void {
+  if (asJson) json(status);
+  else if (status === null)
+    line(`${folder.session.metadata.name} was never run: untradex run --data ${folder.at.root}`);
   else showStatus(status, Date.now());
 }

@@ -1,41 +1,25 @@
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConditionType } from '#operator/conditions.ts';
+import { readJson } from '#operator/local/datafolder.ts';
+import type { LocalStatus } from '#operator/local/statusfile.ts';
 import type { SessionStatus } from '#operator/status.ts';
-import { problem } from '#queue/problem.ts';
 import type { Folder } from './folder.ts';
-
-/** What `run` writes on one machine: the session's status, and where it lives. */
-export interface LocalStatus extends SessionStatus {
-  readonly dataDir: string;
-  /** Every process that serves students, and every Redis. */
-  readonly pids: { readonly gateway: readonly number[]; readonly redis: readonly number[] };
-}
 
 /** How often a status file is looked at while somebody waits for it. */
 const pollMs = 200;
 
-/** The session's status as `run` last wrote it; undefined before it wrote any. @throws Problem `status_unreadable` */
-export function readStatus({ statusFile }: Folder): LocalStatus | undefined {
-  let text: string;
-  try {
-    text = readFileSync(statusFile, 'utf8');
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw problem('status_unreadable', `${statusFile}: ${(cause as Error).message}`, 'mend the rights of the file', {
-      cause,
-    });
-  }
-  return JSON.parse(text) as LocalStatus;
+/** The session's status as `run` last wrote it; null before it wrote any. */
+export function readStatus({ at }: Folder): Promise<LocalStatus | null> {
+  return readJson<LocalStatus>(at.status);
 }
 
 /** Yields the status now and whenever it differs, until `signal` is aborted. */
 export async function* followStatus(folder: Folder, signal: AbortSignal): AsyncGenerator<LocalStatus> {
   let last = '';
   while (!signal.aborted) {
-    const status = readStatus(folder);
+    const status = await readStatus(folder);
     const text = JSON.stringify(status);
-    if (status !== undefined && text !== last) {
+    if (status !== null && text !== last) {
       last = text;
       yield status;
     }
@@ -48,12 +32,18 @@ export function holds(status: SessionStatus, type: ConditionType): boolean {
   return status.conditions.some((condition) => condition.type === type && condition.status === 'True');
 }
 
-/** What keeps a session from going on, as its conditions tell it; empty when nothing does. */
+/**
+ * What a person should look at, in the words of the conditions; empty when all is well. Conditions are in the order of
+ * a session's life, so the first one that does not hold is the cause of those after it. `Ready` is not asked: it does
+ * not hold any more once the exam is over.
+ */
 export function complaints({ phase, conditions }: SessionStatus): string[] {
-  const isTrouble = ({ type, status }: SessionStatus['conditions'][number]) => {
-    if (type === 'Degraded') return status === 'True';
-    if (type === 'Accepted') return status === 'False';
-    return phase === 'Failed' && status === 'False';
-  };
-  return conditions.filter(isTrouble).map(({ type, message }) => `${type}: ${message}`);
+  const cause = conditions.find(({ type, status }) => type !== 'Ready' && type !== 'Degraded' && status === 'False');
+  const trouble = conditions.filter(
+    (condition) =>
+      (condition.type === 'Degraded' && condition.status === 'True') ||
+      (condition.type === 'Accepted' && condition.status === 'False') ||
+      (phase === 'Failed' && condition === cause),
+  );
+  return [...new Set(trouble.map(({ message }) => message))];
 }

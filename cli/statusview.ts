@@ -1,6 +1,6 @@
+import type { LocalStatus } from '#operator/local/statusfile.ts';
 import type { Condition } from '#operator/status.ts';
 import { count, line, paint, type Style, section, time } from './output.ts';
-import { complaints, type LocalStatus } from './statusfile.ts';
 
 /** Prints a status for people, in sections. @param now ms since 1970, for ages */
 export function showStatus(status: LocalStatus, now: number): void {
@@ -33,7 +33,6 @@ export function showStatus(status: LocalStatus, now: number): void {
     ['redis', status.pids.redis.join(' ') || 'none'],
     ['folder', status.dataDir],
   ]);
-  for (const text of complaints(status)) line(paint('yellow', text));
 }
 
 /** A phase in the colour of what it means. */

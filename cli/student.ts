@@ -1,4 +1,5 @@
-import { hash } from 'node:crypto';
+import { hash, type KeyObject } from 'node:crypto';
+import type { Receipt } from '#client/answers.ts';
 import { createExamClient } from '#client/client.ts';
 import type { ExamClient } from '#client/examclient.ts';
 import { memoryOutbox } from '#client/memoryoutbox.ts';
@@ -8,6 +9,7 @@ import type { Outbox } from '#client/outbox.ts';
 import type { Connect, Socket } from '#client/socket.ts';
 import { sharedTimers } from '#client/timers.ts';
 import type { Problem } from '#queue/problem.ts';
+import { checkReceipt } from '#queue/receipt.ts';
 import { makeAnswer } from './answers.ts';
 import type { LedgerEntry } from './ledger.ts';
 import type { Random } from './random.ts';
@@ -20,6 +22,8 @@ export interface StudentOptions {
   /** The hub, `http://host:port/exam`. */
   readonly url: string;
   readonly token: () => Promise<string>;
+  /** The session's public key, with which the receipt is checked. */
+  readonly receiptKey: KeyObject;
   /** Milliseconds since the exam began. */
   elapsed(): number;
   readonly events: StudentEvents;
@@ -44,6 +48,8 @@ export interface Student {
   play(): Promise<void>;
   /** Goes away, at whatever point: ends the waiting and the connection. */
   leave(): Promise<void>;
+  /** What stands between this student and the receipt; null when it is there. */
+  trouble(): string | null;
 }
 
 interface Waiting {
@@ -52,7 +58,7 @@ interface Waiting {
   readonly since: number;
 }
 
-export function createStudent({ id, plan, random, url, token, elapsed, events }: StudentOptions): Student {
+export function createStudent({ id, plan, random, url, token, receiptKey, elapsed, events }: StudentOptions): Student {
   const outbox = rememberWriter(memoryOutbox());
   /** Sent and not acknowledged yet, ascending; bounded by the plan's number of answers. */
   const waiting: Waiting[] = [];
@@ -60,6 +66,7 @@ export function createStudent({ id, plan, random, url, token, elapsed, events }:
   let socket: Socket | null = null;
   let client: ExamClient | null = null;
   let isConnected = false;
+  let isFinished = false;
   let cancelPause = () => {};
 
   const connect: Connect = (...given) => {
@@ -106,6 +113,17 @@ export function createStudent({ id, plan, random, url, token, elapsed, events }:
     if (numbered !== seq) throw new Error(`student ${id}: the outbox gave seq ${numbered} to answer ${seq}`);
   }
 
+  /** A receipt that could not be shown to anybody later is none. */
+  function takeReceipt({ lastSeq, receipt }: Receipt): void {
+    const isMine =
+      checkReceipt(receiptKey, receipt) &&
+      receipt.student === id &&
+      receipt.writer === outbox.writer() &&
+      receipt.lastSeq === seq;
+    if (!isMine || lastSeq !== seq)
+      throw new Error(`student ${id}: the receipt does not hold: ${JSON.stringify(receipt)}`);
+  }
+
   function pauseUntil(at: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const cancel = sharedTimers().after(Math.max(0, at - elapsed()), resolve);
@@ -130,13 +148,21 @@ export function createStudent({ id, plan, random, url, token, elapsed, events }:
         await answer(page);
       }
       await pauseUntil(plan.finishAt);
-      await page.finish();
+      takeReceipt(await page.finish());
+      isFinished = true;
       events.finished();
     },
     async leave() {
       cancelPause();
       await client?.close();
       setConnected(false);
+    },
+    trouble() {
+      if (isFinished) return null;
+      const problem = client?.state.problem;
+      const where =
+        client === null ? 'never arrived' : `${client.state.phase}, ${waiting.length} answers unacknowledged`;
+      return problem ? `${where}: ${problem.message}` : where;
     },
   };
 }

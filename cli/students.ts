@@ -1,3 +1,4 @@
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import { createHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isProblem, type Problem } from '#queue/problem.ts';
@@ -20,6 +21,8 @@ export interface PlayOptions {
   readonly settleMs: number;
   readonly seed: number;
   readonly ledger: Ledger;
+  /** The session's public key (PEM), with which receipts are checked. */
+  readonly receiptPublicKey: string;
   /** Ends it early. */
   readonly signal: AbortSignal;
 }
@@ -48,6 +51,9 @@ export interface Play {
   readonly done: Promise<Played>;
 }
 
+/** The delay monitor wakes up this often, and counts that as delay. */
+const delayResolutionMs = 10;
+
 /** Plays an exam with realistic students, thousands in this one process, and writes the ledger. */
 export function playStudents(options: PlayOptions): Play {
   const tally = createTally(options.ledger);
@@ -56,25 +62,28 @@ export function playStudents(options: PlayOptions): Play {
 
 async function play(options: PlayOptions, tally: Tally): Promise<Played> {
   const started = performance.now();
-  const delay = monitorEventLoopDelay({ resolution: 10 });
+  const receiptKey = createPublicKey(options.receiptPublicKey);
+  const delay = monitorEventLoopDelay({ resolution: delayResolutionMs });
   delay.enable();
-  const students = options.students.map((id, index) => makeStudent(id, index, options, started, tally.events));
+  const students = options.students.map((id, index) =>
+    makeStudent(id, index, options, { started, receiptKey, told: tally.events }),
+  );
   const playing = Promise.all(students.map((student) => student.play().catch(tally.trouble)));
   const limit = AbortSignal.any([options.signal, AbortSignal.timeout(options.durationMs * 1.1 + options.settleMs)]);
   await Promise.race([playing, aborted(limit)]);
+  if (!options.signal.aborted) tellUnfinished(students, options.students, tally);
   tally.close();
   delay.disable();
   await leaveAll(students);
   options.ledger.flush();
-  return tally.result(options.students.length, delay.percentile(99) / 1e6);
+  return tally.result(options.students.length, Math.max(0, delay.percentile(99) / 1e6 - delayResolutionMs));
 }
 
 function makeStudent(
   id: string,
   index: number,
   { students, url, token, durationMs, events, seed }: PlayOptions,
-  started: number,
-  told: StudentEvents,
+  { started, receiptKey, told }: { started: number; receiptKey: KeyObject; told: StudentEvents },
 ): Student {
   const random = seededRandom(seed * 1_000_003 + index);
   return createStudent({
@@ -83,9 +92,17 @@ function makeStudent(
     random,
     url,
     token: () => token(id),
+    receiptKey,
     elapsed: () => performance.now() - started,
     events: told,
   });
+}
+
+function tellUnfinished(students: readonly Student[], ids: readonly string[], tally: Tally): void {
+  for (const [index, student] of students.entries()) {
+    const trouble = student.trouble();
+    if (trouble !== null) tally.trouble(new Error(`${ids[index]} has no receipt: ${trouble}`));
+  }
 }
 
 /** Everybody closes the page within a second or two, not at once. */

@@ -15,9 +15,9 @@ export interface TokenMint {
  * rehearsal, `rehearsal: true`: gateways of other sessions refuse such tokens, and a rehearsal's refuse all others.
  * @throws Problem `no_signing_key` when the session believes an identity provider instead, or was never run
  */
-export function openMint({ session, tokenKeyFile }: Folder): TokenMint {
+export function openMint({ session, at }: Folder): TokenMint {
   const { auth, rehearsal } = session.spec;
-  const key = readKey(tokenKeyFile, auth.jwksUrl);
+  const key = readKey(at.keys.token, auth.jwksUrl);
   return {
     mint(student, ttlMs) {
       refuseStudent(student);

@@ -16,7 +16,7 @@ export function registerToken(program: Command): void {
     .requiredOption('--data <dir>', "the session's data folder")
     .addOption(durationOption('--ttl <duration>', 'how long it is good for', '4h'))
     .action(async (name: string, options: { student: string; data: string; ttl: number }) => {
-      line(await openMint(openFolder(options.data, name)).mint(options.student, options.ttl));
+      line(await openMint(await openFolder(options.data, name)).mint(options.student, options.ttl));
     });
   examples(command, [
     'untradex token algebra --student anna --data exam',

@@ -48,7 +48,7 @@ test('--wait ends with 1 when failed, and says why', async () => {
   putStatus(folder, 'Failed');
   const { code, stderr } = await runCli(['finalize', 'algebra', '--data', folder, '--wait']);
   expect(code).toBe(1);
-  expect(stderr).toContain('Verified: three rows are missing');
+  expect(stderr).toContain('three rows are missing');
   expect(stderr).toMatch(/^remedy: /m);
 });
 
