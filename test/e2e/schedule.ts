@@ -1,0 +1,135 @@
+import { between, type Random, seededRandom } from '#cli/random.ts';
+
+/** Kinds of processes that a history kills. `run` is the program itself, and is started again at once. */
+export const victims = ['gateway', 'redis', 'exporter', 'run'] as const;
+export type Victim = (typeof victims)[number];
+
+/** The phases of the session in which a history acts, in their order. */
+export const scenes = ['Provisioning', 'Active', 'Draining', 'Exporting', 'Completed'] as const;
+export type Scene = (typeof scenes)[number];
+
+/** Which processes there are to kill in which phase. */
+export const cast = {
+  Provisioning: ['redis', 'gateway', 'run'],
+  Active: ['redis', 'gateway', 'run'],
+  Draining: ['redis', 'gateway', 'run'],
+  Exporting: ['exporter', 'redis', 'gateway', 'run'],
+  Completed: ['redis', 'gateway', 'run'],
+} as const satisfies Record<Scene, readonly Victim[]>;
+
+/** SIGKILL for the `index`th (modulo their number) of the processes of its kind that live at that moment. */
+export interface Kill {
+  readonly kind: 'kill';
+  readonly victim: Victim;
+  readonly index: number;
+  /** Only of `run`: whether it is started again with `-f`, or with what is in its folder. */
+  readonly withFile: boolean;
+}
+
+/** What the network does to all students' connections. */
+export type Trouble =
+  | { readonly kind: 'cut' }
+  /** That many bytes pass to the students, then all is cut. */
+  | { readonly kind: 'cutAfter'; readonly bytes: number }
+  /** Replies are lost, until that many bytes of them are, then all is cut. */
+  | { readonly kind: 'swallow'; readonly bytes: number }
+  | { readonly kind: 'pause'; readonly ms: number }
+  | { readonly kind: 'refuse'; readonly ms: number };
+
+/** Ends the exam: by the command or by editing the file, while `run` is there or while it was just killed. */
+export interface Finalize {
+  readonly kind: 'finalize';
+  readonly by: 'command' | 'edit';
+  readonly whileDown: boolean;
+}
+
+/** One act: `afterMs` after the phase is there, and after the act before it. */
+export type Act = { readonly scene: Scene; readonly afterMs: number } & (Kill | Trouble | Finalize);
+
+export interface Schedule {
+  readonly seed: number;
+  readonly students: number;
+  readonly gateways: number;
+  readonly shards: number;
+  readonly acts: readonly Act[];
+}
+
+/** Longest wait before an act of a phase, in ms. Export attempts of a small exam are over within a second or two. */
+const longestWaitMs = {
+  Provisioning: 900,
+  Active: 1_500,
+  Draining: 900,
+  Exporting: 700,
+  Completed: 500,
+} as const satisfies Record<Scene, number>;
+
+/**
+ * The schedule of one history. Everything in it follows from the seed.
+ *
+ * - `short`: 14 kills; every kind of process and every phase is among them.
+ * - `long`: 22 kills; every kind of process in every phase that has it.
+ */
+export function makeSchedule(seed: number, size: 'short' | 'long'): Schedule {
+  const random = seededRandom(seed);
+  const acts = scenes.flatMap((scene) => actsOf(random, scene, victimsOf(random, scene, size)));
+  return {
+    seed,
+    students: between(random, 12, 20),
+    gateways: between(random, 1, 3),
+    shards: between(random, 1, 3),
+    acts,
+  };
+}
+
+/** Kills in one history, also those by `whileDown`. */
+export function countKills({ acts }: Schedule): number {
+  return acts.filter((act) => act.kind === 'kill' || (act.kind === 'finalize' && act.whileDown)).length;
+}
+
+/** Who is killed in a phase, in order. */
+function victimsOf(random: Random, scene: Scene, size: 'short' | 'long'): Victim[] {
+  const all: readonly Victim[] = cast[scene];
+  const more = (count: number) => Array.from({ length: count }, () => pick(random, all));
+  if (size === 'long') return shuffled(random, [...all, ...more(scene === 'Active' ? 6 : 0)]);
+  const short: Record<Scene, () => Victim[]> = {
+    Provisioning: () => ['run', pick(random, ['redis', 'gateway'])],
+    Active: () => [...all, ...more(2)],
+    Draining: () => [pick(random, ['redis', 'gateway']), 'run'],
+    Exporting: () => ['exporter', 'exporter', pick(random, ['run', 'redis', 'gateway'])],
+    Completed: () => more(2),
+  };
+  return shuffled(random, short[scene]());
+}
+
+function actsOf(random: Random, scene: Scene, killed: readonly Victim[]): Act[] {
+  const at = () => ({ scene, afterMs: between(random, 0, longestWaitMs[scene]) });
+  const acts: Act[] = killed.flatMap((victim): Act[] => {
+    const kill: Act = { ...at(), kind: 'kill', victim, index: between(random, 0, 99), withFile: random() < 0.5 };
+    return hasTraffic(scene) && random() < 0.6 ? [kill, { ...at(), ...trouble(random) }] : [kill];
+  });
+  if (scene !== 'Active') return acts;
+  return [...acts, { ...at(), kind: 'finalize', by: pick(random, ['command', 'edit']), whileDown: random() < 0.3 }];
+}
+
+function hasTraffic(scene: Scene): boolean {
+  return scene === 'Active' || scene === 'Draining';
+}
+
+function trouble(random: Random): Trouble {
+  const kind = pick(random, ['cut', 'cutAfter', 'swallow', 'pause', 'refuse'] as const);
+  if (kind === 'cutAfter' || kind === 'swallow') return { kind, bytes: between(random, 1, 2_000) };
+  if (kind === 'pause' || kind === 'refuse') return { kind, ms: between(random, 50, 800) };
+  return { kind };
+}
+
+function pick<T>(random: Random, from: readonly T[]): T {
+  return from[between(random, 0, from.length - 1)]!;
+}
+
+function shuffled<T>(random: Random, items: T[]): T[] {
+  for (let last = items.length - 1; last > 0; last--) {
+    const other = between(random, 0, last);
+    [items[last], items[other]] = [items[other]!, items[last]!];
+  }
+  return items;
+}
