@@ -1,3 +1,5 @@
+import { emptyDigest } from '../keys.ts';
+
 /** Seals the shard: nothing is appended afterwards. PROTOCOL.md, "Scripts", says what it answers. */
 export const sealScript = `
 -- seal: writes the last entry of the log, with the count and the digest of all before it. Idempotent.
@@ -7,7 +9,7 @@ local incarnation = redis.call('HGET', KEYS[1], 'incarnation')
 if incarnation ~= ARGV[1] then return {'foreign', incarnation and 'incarnation' or 'empty'} end
 
 local state = redis.call('HMGET', KEYS[2], 'sealed', 'sealId', 'events', 'digest', 'entries')
-local events, digest = state[3] or '0', state[4] or '${'0'.repeat(40)}'
+local events, digest = state[3] or '0', state[4] or '${emptyDigest}'
 if state[1] then return {'ok', state[1], state[2], events, digest} end
 local entries = string.format('%.0f', tonumber(state[5] or '0') + 1)
 local time = redis.call('TIME')
