@@ -1,4 +1,5 @@
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { problem } from '#queue/problem.ts';
 import { type DataFolder, readText, writeJson } from './datafolder.ts';
 
@@ -8,7 +9,8 @@ export interface FolderLock {
 }
 
 /** A run that was killed a moment ago may still be going down: that long it is waited for. */
-const waitMs = 2_000;
+const waitMs = 1_000;
+const lookEveryMs = 50;
 const sqliteBusy = 5;
 
 /**
@@ -18,20 +20,33 @@ const sqliteBusy = 5;
  * @throws Problem `folder_in_use`, naming who has it
  */
 export async function lockFolder(folder: DataFolder): Promise<FolderLock> {
-  const database = new DatabaseSync(folder.lock);
-  try {
-    database.exec(`PRAGMA journal_mode = DELETE; PRAGMA busy_timeout = ${waitMs}; BEGIN EXCLUSIVE`);
-  } catch (error) {
-    database.close();
-    if ((error as { errcode?: number }).errcode !== sqliteBusy) throw error;
-    throw inUse(folder, await readText(folder.lockHolder));
+  const until = Date.now() + waitMs;
+  let database = tryLock(folder);
+  while (database === null && Date.now() < until) {
+    await sleep(lookEveryMs);
+    database = tryLock(folder);
   }
+  if (database === null) throw inUse(folder, await readText(folder.lockHolder));
+  const held = database;
   await writeJson(folder.lockHolder, { pid: process.pid, since: new Date().toISOString() });
   return {
     release: () => {
-      if (database.isOpen) database.close();
+      if (held.isOpen) held.close();
     },
   };
+}
+
+/** Null when another process (or another holder in this one) has it. */
+function tryLock(folder: DataFolder): DatabaseSync | null {
+  const database = new DatabaseSync(folder.lock);
+  try {
+    database.exec('BEGIN EXCLUSIVE');
+    return database;
+  } catch (error) {
+    database.close();
+    if ((error as { errcode?: number }).errcode === sqliteBusy) return null;
+    throw error;
+  }
 }
 
 function inUse(folder: DataFolder, holder: string | null) {

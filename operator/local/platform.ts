@@ -1,5 +1,6 @@
 import type { Desired } from '../plan.ts';
 import type { Observed, Platform } from '../platform.ts';
+import type { Condition, SessionStatus } from '../status.ts';
 import type { DataFolder } from './datafolder.ts';
 import { type LocalExporter, openLocalExporter } from './exporter.ts';
 import { exporterConfig } from './exporterconfig.ts';
@@ -111,12 +112,21 @@ export async function openLocalPlatform(options: LocalPlatformOptions): Promise<
       await shards.stop();
     },
     async writeLastStatus() {
-      if (status.status === null) return;
-      const { students, ...rest } = status.status;
-      const last = { ...rest, url: null, students: { ...students, connected: 0 } };
-      options.onStatus(await status.write(last, pids()));
+      if (status.status !== null) options.onStatus(await status.write(stoppedStatus(status.status), pids()));
     },
   };
+}
+
+/** What is still true of a session when nothing of it runs. */
+function stoppedStatus(last: SessionStatus): SessionStatus {
+  const runs = ['QueueReady', 'GatewayReady', 'Ready'];
+  const lastTransitionTime = new Date().toISOString();
+  const conditions = last.conditions.map((condition): Condition => {
+    if (condition.status !== 'True' || !runs.includes(condition.type)) return condition;
+    const message = 'The run was ended. Start it again on the same folder: it goes on where it was.';
+    return { ...condition, status: 'False', reason: 'Stopped', message, lastTransitionTime };
+  });
+  return { ...last, url: null, conditions, students: { ...last.students, connected: 0 } };
 }
 
 /** Where students connect. A gateway that listens everywhere is told by the name of this machine. */
