@@ -28,6 +28,8 @@ export interface LocalPlatformOptions {
 }
 
 export interface LocalPlatform extends Platform {
+  /** Gateways that serve students, and every Redis. */
+  pids(): LocalStatus['pids'];
   /** The status once more, with nothing running any more. After {@link Platform.remove}. */
   writeLastStatus(): Promise<void>;
 }
@@ -92,6 +94,7 @@ export async function openLocalPlatform(options: LocalPlatformOptions): Promise<
   return {
     observe,
     apply,
+    pids,
     async recordBorn(born) {
       await identity.update((now) => ({
         ...now,
