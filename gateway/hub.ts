@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { State } from '#queue/chain.ts';
 import { finish } from '#queue/finish.ts';
 import { checkWriter } from '#queue/identity.ts';
+import { readSession } from '#queue/session.ts';
 import type { Refusal } from '#queue/shardwriter.ts';
 import { readWriter, type WriterStanding } from '#queue/writerstate.ts';
 import type { Alarms } from './alarms.ts';
@@ -179,9 +180,11 @@ async function attach(parts: HubParts, seat: Seat, writer: string): Promise<void
 }
 
 /** What the shard's Redis says of a writer. Its reply comes after the fsync of all that it says. */
-async function ask(seat: Seat, writer: string): Promise<WriterStanding> {
-  await seat.link.shard.ready(shardWaitMs);
-  return readWriter(seat.link.shard, seat.student.id, writer);
+async function ask({ link, student }: Seat, writer: string): Promise<WriterStanding> {
+  await link.shard.ready(shardWaitMs);
+  // Right after the start nobody has looked yet.
+  link.session ??= await readSession(link.shard);
+  return readWriter(link.shard, student.id, writer);
 }
 
 function describe(seat: Seat, { state, deadline, finished }: WriterStanding): unknown {

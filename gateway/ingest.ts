@@ -24,7 +24,7 @@ interface Answer {
 const maxBodyBytes = 1_048_576;
 const maxAtOnce = 64;
 
-const shardWaitMs = 10_000;
+const shardWaitMs = 3_000;
 const durableWaitMs = 20_000;
 
 /** What the queue's refusals are in HTTP. */

@@ -42,10 +42,10 @@ const maxChecking = 2_000;
  */
 export function createServer(parts: ServerParts): Server {
   const server = createHttpServer({
-    headersTimeout: 10_000,
+    headersTimeout: 5_000,
     requestTimeout: 30_000,
     keepAliveTimeout: 10_000,
-    connectionsCheckingInterval: 5_000,
+    connectionsCheckingInterval: 2_000,
     maxHeaderSize: 16_384,
   });
   // Those in excess could not even be told to come back: leave room for the telling.

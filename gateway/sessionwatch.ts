@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { isProblem } from '#queue/problem.ts';
 import { readDeadline, readSession } from '#queue/session.ts';
 import type { SessionState } from '#queue/sessionfields.ts';
 import { send } from './connection.ts';
@@ -33,9 +34,12 @@ export function watchSession(links: readonly ShardLink[], log: Logger): SessionW
 async function watchLink(link: ShardLink, log: Logger, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
-      if (link.shard.state.phase === 'ready') await look(link);
+      await link.shard.ready(everyMs);
+      await look(link);
     } catch (error) {
-      log.warn({ err: error, shard: link.index }, 'the session could not be read');
+      if (!isProblem(error) || error.code !== 'shard_not_ready') {
+        log.warn({ err: error, shard: link.index }, 'the session could not be read');
+      }
     }
     await pauseFor(everyMs, signal);
   }
@@ -59,7 +63,7 @@ async function look(link: ShardLink): Promise<void> {
   link.session = now;
   const text = newsBetween(before, now, Date.now());
   if (text !== '') for (const seat of link.seats) if (seat.writer !== null) send(seat.connection, text);
-  if (before && (before.closesAt !== now.closesAt || before.deadlinesVersion !== now.deadlinesVersion)) {
+  if (before?.closesAt !== now.closesAt || before.deadlinesVersion !== now.deadlinesVersion) {
     await tellDeadlines(link, now);
   }
 }
