@@ -13,13 +13,14 @@ export interface Deadlines {
   readonly version: string;
 }
 
-/** Deadlines of a session: `closesAt`, and for students of the roster their minutes after it. */
+/** Deadlines of a session: `closesAt`, and for students with extra minutes so much after it. */
 export function deadlinesOf(spec: ExamSpec, roster: Roster): Deadlines {
   if (spec.closesAt === undefined) return { closesAt: null, own: new Map(), last: null, version: 'none' };
   const closesAt = Date.parse(spec.closesAt);
   const own = new Map<string, number>();
   let last = closesAt;
   for (const [student, minutes] of roster) {
+    if (minutes === 0) continue;
     const deadline = closesAt + minutes * 60_000;
     own.set(student, deadline);
     last = Math.max(last, deadline);

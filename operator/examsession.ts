@@ -157,7 +157,7 @@ const rosterSchema = z
       ),
   })
   .optional()
-  .describe('Students with time of their own after closesAt.');
+  .describe('The students that are expected, with extra minutes after closesAt for those who have them.');
 
 const specSchema = z
   .strictObject({

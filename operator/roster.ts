@@ -1,7 +1,7 @@
 import { checkStudent } from '#queue/identity.ts';
 import { problem } from '#queue/problem.ts';
 
-/** Students with time of their own: minutes after the deadline, by student. Students with none are left out. */
+/** The students that are expected, each with extra minutes after the deadline (0 for most). */
 export type Roster = ReadonlyMap<string, number>;
 
 export const emptyRoster: Roster = new Map();
@@ -27,7 +27,7 @@ export function readRoster(csv: string): Roster {
     else roster.set(row.student, row.minutes);
   }
   if (faults.length > 0) throw invalid(faults);
-  return new Map([...roster].filter(([, minutes]) => minutes > 0));
+  return roster;
 }
 
 function readLine(line: string): { student: string; minutes: number } | string {

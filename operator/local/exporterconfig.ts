@@ -29,5 +29,6 @@ export function exporterConfig(
     report: folder.export.report,
     receiptPublicKey,
     samples: folder.samples,
+    roster: identity.session.spec.roster === undefined ? null : folder.rosterInForce,
   };
 }

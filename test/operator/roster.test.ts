@@ -6,11 +6,12 @@ import { checkStudent } from '#queue/identity.ts';
 import { sessionOf } from './facts.ts';
 
 describe('a roster', () => {
-  test('gives minutes by student, and leaves out who has none', () => {
+  test('gives minutes by student', () => {
     const csv = '\uFEFFstudent,extra minutes\r\nada,15\r\n"lovelace, ada ""x""", 30\r\n\r\nbob,0\r\n';
     expect([...readRoster(csv)]).toEqual([
       ['ada', 15],
       ['lovelace, ada "x"', 30],
+      ['bob', 0],
     ]);
   });
 
@@ -47,6 +48,7 @@ describe('deadlines', () => {
     const roster = new Map([
       ['ada', 15],
       ['bob', 60],
+      ['carl', 0],
     ]);
     const deadlines = deadlinesOf(spec, roster);
     expect(deadlines).toMatchObject({ closesAt, last: closesAt + 3_600_000 });
