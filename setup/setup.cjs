@@ -23,7 +23,7 @@ const commands = {
 
 /** Runs one of the commands and resolves with its exit code. */
 async function run(name, args, env) {
-  const command = Object.hasOwn(commands, name) ? commands[name] : null;
+  const command = Object.keys(commands).includes(name) ? commands[name] : null;
   if (!command) throw trouble(`there is no command "${name}", but ${Object.keys(commands).join(', ')}`);
   await ensureDependencies(root, env);
   const node = pickNode(root, env);

