@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { keys } from './keys.ts';
 
-/** The accounts of a shard, one a kind of program. Redis's own `default` is switched off. */
+/** The accounts of a shard, one a kind of program. Redis's own `default` is switched off: {@link defaultUser}. */
 export const aclUsers = ['gateway', 'exporter', 'operator'] as const;
 export type AclUser = (typeof aclUsers)[number];
 
@@ -29,6 +29,13 @@ const calling = only(['+evalsha'], ['*']);
 /** SET destroys a key of any type, so it is allowed on the one key that nothing depends on. */
 const touching = only(['+set'], [keys.barrier]);
 
+/**
+ * Redis's own account: off and without a password, so nobody can be it, yet with every right. Redis loads its
+ * append-only file as this user, and what a script wrote stands there as a transaction, whose EXEC asks for rights: with
+ * fewer, a restarted Redis would skip the answers, warn in its log, and serve without them.
+ */
+const defaultUser = 'user default off resetpass allkeys allchannels +@all';
+
 const writing: Readonly<Record<AclUser, readonly string[]>> = {
   gateway: [
     only(['+hset'], [keys.state, keys.writers, keys.students, keys.finished]),
@@ -54,7 +61,7 @@ export function aclFile(passwordHashes: Readonly<Record<AclUser, string>>): stri
     const rules = [...connecting, ...reading, '%R~*', calling, touching, ...writing[user]];
     return `user ${user} on #${checkedHash(user, passwordHashes[user])} resetchannels -@all ${rules.join(' ')}`;
   });
-  return ['user default off resetpass resetkeys resetchannels -@all', ...users, ''].join('\n');
+  return [defaultUser, ...users, ''].join('\n');
 }
 
 /**

@@ -228,3 +228,22 @@ describe('the operator', () => {
     }
   });
 });
+
+describe('a restart', () => {
+  it('loads under these accounts what was acknowledged', async () => {
+    const before = await contents();
+    expect(before).toMatchObject({ events: 2, writers: { 'writer_1:ana': after } });
+    await server.kill9();
+    await server.restart();
+    as.exporter = connect('exporter');
+    expect(await contents()).toEqual(before);
+    expect(server.log).not.toMatch(/CRITICAL|NOPERM/);
+  });
+
+  const contents = async () => ({
+    events: await as.exporter.xlen('events'),
+    writers: await as.exporter.hgetall('writers'),
+    state: await as.exporter.hgetall('state'),
+    finished: await as.exporter.hgetall('finished'),
+  });
+});
