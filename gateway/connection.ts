@@ -31,7 +31,7 @@ export const pauses = {
 } as const;
 
 /** Close codes of the wire (docs/wire-protocol.md). */
-export const closeCodes = { away: 1001, policy: 1008, restart: 1012, tryLater: 1013 } as const;
+export const closeCodes = { normal: 1000, away: 1001, policy: 1008, restart: 1012, tryLater: 1013 } as const;
 
 export interface ConnectionEvents {
   /** Before a message: what it weighs. */
@@ -58,6 +58,8 @@ export interface Connection {
   lastSeen: number;
   lastSent: number;
   paused: number;
+  /** Answers to the message that is being read: they go out together. Null while none is. */
+  gathered: string | null;
 }
 
 const handshakeMs = 10_000;
@@ -88,6 +90,7 @@ export function openConnection(
     lastSeen: now,
     lastSent: now,
     paused: 0,
+    gathered: null,
   };
   ws.on('message', (message: Buffer, isBinary: boolean) => receive(connection, message, isBinary));
   // Control frames cost as much as small messages.
@@ -115,7 +118,14 @@ function count(connection: Connection, bytes: number): number {
 function receive(connection: Connection, message: Buffer, isBinary: boolean): void {
   if (connection.phase === 'closing' || connection.phase === 'closed') return;
   const now = count(connection, message.length);
+  connection.gathered = '';
   if (isBinary) closeConnection(connection, closeCodes.policy, 'only text messages are understood');
+  else receiveRecords(connection, message, now);
+  if (connection.phase === 'ready') connection.events.settled(connection);
+  release(connection);
+}
+
+function receiveRecords(connection: Connection, message: Buffer, now: number): void {
   let at = connection.phase === 'handshake' ? shakeHands(connection, message) : 0;
   while (at < message.length && connection.phase === 'ready') {
     const end = message.indexOf(recordSeparator, at);
@@ -126,7 +136,6 @@ function receive(connection: Connection, message: Buffer, isBinary: boolean): vo
     receiveRecord(connection, decodeFrame(message, at, end), now);
     at = end + 1;
   }
-  if (connection.phase === 'ready') connection.events.settled(connection);
 }
 
 function receiveRecord(connection: Connection, frame: Frame, now: number): void {
@@ -135,8 +144,7 @@ function receiveRecord(connection: Connection, frame: Frame, now: number): void 
   } else if (frame.kind === 'malformed') {
     closeConnection(connection, closeCodes.policy, `malformed record: ${frame.reason}`);
   } else if (frame.kind === 'close') {
-    connection.phase = 'closing';
-    connection.ws.close(1000);
+    finish(connection, closeCodes.normal, '');
   }
 }
 
@@ -153,12 +161,25 @@ function shakeHands(connection: Connection, message: Buffer): number {
   return handshake.next;
 }
 
-/** Sends records, in one WebSocket message. A client that does not read is cut off, not collected for. */
+/** Sends records. Those that answer one message go out as one. */
 export function send(connection: Connection, text: string): void {
-  if (connection.phase === 'closed' || !connection.socket.writable) return;
+  if (connection.gathered === null) write(connection, text);
+  else connection.gathered += text;
+}
+
+function release(connection: Connection): void {
+  const text = connection.gathered;
+  connection.gathered = null;
+  if (text) write(connection, text);
+}
+
+/** A client that does not read is cut off, not collected for. */
+function write(connection: Connection, text: string): void {
+  const { socket } = connection;
+  if (connection.phase === 'closed' || !socket.writable) return;
   connection.lastSent = Date.now();
-  connection.socket.write(textFrame(text), 'latin1');
-  if (connection.socket.writableLength > maxUnsentBytes && connection.phase !== 'closing') {
+  socket.write(textFrame(text), 'latin1');
+  if (socket.writableLength > maxUnsentBytes && connection.phase !== 'closing') {
     finish(connection, closeCodes.tryLater, 'too slow a reader');
   }
 }
@@ -175,6 +196,7 @@ export function closeConnection(connection: Connection, code: number, reason: st
 }
 
 function finish(connection: Connection, code: number, reason: string): void {
+  release(connection);
   connection.phase = 'closing';
   // The client's own close frame must be read.
   connection.paused = 0;
