@@ -78,6 +78,8 @@ const problems: Readonly<Record<Verdict, readonly [code: string, remedy: string]
 /** The same error as a Problem that says what to do; the verdict on it stays what it was. */
 export function asProblem(error: unknown): Problem {
   if (isProblem(error)) return error;
+  // ioredis notes the command and its arguments on the error: passwords, whole batches. Nobody is to log those.
+  if (error instanceof Error && 'command' in error) delete error.command;
   const [code, remedy] = problems[verdictOf(error)];
   return problem(code, `Redis: ${error instanceof Error ? error.message : String(error)}`, remedy, { cause: error });
 }
