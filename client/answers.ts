@@ -17,6 +17,8 @@ export interface Opened {
   /** When this student's time is over, in ms since 1970 by the server's clock; null for no limit. */
   readonly deadline: number | null;
   readonly phase: string;
+  /** With what this student finished the exam, on whichever device; null while it goes on. */
+  readonly finished: { readonly writer: string; readonly lastSeq: number; readonly time: number } | null;
 }
 
 /** The answer to Finish. `receipt` is signed by the session's key; whoever has the public key can check it. */
@@ -43,10 +45,12 @@ export type ServerMessage =
 
 /** Problem `protocol` when it is no answer to Open. */
 export function readOpened(value: unknown): Opened {
-  const { durableSeq, chain, incarnation, session, student, serverTime, deadline, phase } = fields(value);
+  const answer = fields(value);
+  const { durableSeq, chain, incarnation, session, student, serverTime, deadline, phase, finished } = answer;
   const texts = [chain, incarnation, session, student, phase].every((text) => typeof text === 'string');
   if (!texts || !isSeq(durableSeq) || !isTime(serverTime) || !isDeadline(deadline)) throw unreadable(value);
-  return { durableSeq, chain, incarnation, session, student, serverTime, deadline, phase } as Opened;
+  if (finished !== null && typeof finished !== 'object') throw unreadable(value);
+  return { durableSeq, chain, incarnation, session, student, serverTime, deadline, phase, finished } as Opened;
 }
 
 /** Problem `protocol` when it is no answer to Finish. */

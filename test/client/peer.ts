@@ -113,7 +113,7 @@ function accept(peer: Peer, student: string, wire: PeerWire): PeerConnection {
       if (!peer.durable.has(writer)) peer.durable.set(writer, []);
       const { uid, incarnation } = peer;
       const state = { durableSeq: stored().length, chain: chainOf(peer, student, writer), incarnation };
-      const rest = { session: uid, student, serverTime: Date.now(), deadline: null, phase: 'Active' };
+      const rest = { session: uid, student, serverTime: Date.now(), deadline: null, phase: 'Active', finished: null };
       say({ type: 3, invocationId: id, result: { ...state, ...rest } });
     } else if (target === 'Finish') {
       const lastSeq = args[0] as number;
