@@ -35,15 +35,17 @@ const defaultPageBytes = 4 * limits.batchBytes;
 const pageTimeoutMs = 30_000;
 
 /**
- * Reads the log in order, up to its seal, or to where it ends now. Each entry's digest and count are checked, and the
+ * Reads the log in order, up to its seal, or to where it ended when the reading began. Each entry's digest and count are checked, and the
  * running digest and the sum against the seal and against `state`: whatever is missing, doubled, reordered or changed
  * is Problem `log_corrupt`, at the latest at the end. Memory is bounded by a page.
  */
 export async function* readLog(shard: Shard, options: ReadLogOptions = {}): AsyncGenerator<LogEntry, void, undefined> {
   const expected = await readExpectation(shard);
   if (options.untilSeal && expected.sealId === null) throw notSealed(shard.identity.shard);
-  const check = checkLog(expected, options.after === undefined);
-  for await (const entry of readEntries(shard, options)) {
+  const check = checkLog(expected, options.after ?? null);
+  // Of a sealed log everything is read, to find what follows the seal; of another, not what comes meanwhile.
+  const end = expected.sealId === null && expected.lastId !== null ? expected.lastId : '+';
+  for await (const entry of readEntries(shard, options, end)) {
     check.entry(entry);
     if (entry.codec === entryCodecs.seal) continue;
     yield { id: entry.id, durableAt: entryTime(entry.id), events: openEntry(entry) };
@@ -148,12 +150,16 @@ async function readExpectation(shard: Shard): Promise<LogExpectation> {
 }
 
 /** Pages through the stream. How many entries a page asks for follows from the sizes in the page before. */
-async function* readEntries(shard: Shard, options: ReadLogOptions): AsyncGenerator<Entry, void, undefined> {
+async function* readEntries(
+  shard: Shard,
+  options: ReadLogOptions,
+  end: string,
+): AsyncGenerator<Entry, void, undefined> {
   const pageBytes = options.pageBytes ?? defaultPageBytes;
   let start = options.after === undefined ? '-' : `(${options.after}`;
   for (let count = 4; ; ) {
     const asked = count;
-    const page = await shard.run((redis) => redis.xrangeBuffer(keys.events, start, '+', 'COUNT', asked), pageTimeoutMs);
+    const page = await shard.run((redis) => redis.xrangeBuffer(keys.events, start, end, 'COUNT', asked), pageTimeoutMs);
     let largest = 1;
     for (const raw of page as RawEntry[]) {
       const entry = readEntry(raw);
