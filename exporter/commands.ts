@@ -1,0 +1,63 @@
+import type { Shard } from '#queue/connect.ts';
+import type { ExporterConfig } from './config.ts';
+import type { Lines } from './lines.ts';
+import { rate } from './lines.ts';
+import { loadShard } from './load.ts';
+import type { Logger } from './log.ts';
+import { publishExport } from './publish.ts';
+import { readRoster } from './roster.ts';
+import { openSealedShard } from './sealedshard.ts';
+import type { Sink } from './sink.ts';
+
+/** What a command works with. */
+export interface Job {
+  readonly config: ExporterConfig;
+  readonly sink: Sink;
+  readonly lines: Lines;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** `load`: stages one shard. */
+export async function runLoad(job: Job, number: number): Promise<object> {
+  const { config, sink, lines, signal } = job;
+  await sink.prepare(config.plan);
+  const shard = await connect(job, number);
+  try {
+    const onRows = lines.step('load', config.plan.witnesses[number]!.events, number);
+    const { attempt, rows, bytes, digest, startedAt, endedAt } = await loadShard({
+      plan: config.plan,
+      shard,
+      sink,
+      onRows,
+      signal,
+    });
+    return { shard: number, attempt, rows, bytes, digest, rowsPerSecond: rate(rows, endedAt - startedAt) };
+  } finally {
+    await shard.close();
+  }
+}
+
+/** `publish`: publishes, verifies, reports. */
+export async function runPublish(job: Job): Promise<object> {
+  const { config, sink, lines, signal } = job;
+  const { plan, report, receiptPublicKey, samples } = config;
+  await sink.prepare(plan);
+  const roster = config.roster === null ? null : await readRoster(config.roster);
+  const open: Shard[] = [];
+  const connectAll = async () => {
+    for (const { identity } of config.shards) open.push(await connect(job, identity.shard));
+    return open;
+  };
+  try {
+    const options = { plan, sink, lines, signal, report, roster, receiptPublicKey, samples };
+    return await publishExport({ ...options, connect: connectAll });
+  } finally {
+    await Promise.all(open.map((shard) => shard.close()));
+  }
+}
+
+function connect({ config, log, signal }: Job, number: number): Promise<Shard> {
+  const { endpoint, identity } = config.shards[number]!;
+  return openSealedShard({ endpoint, identity, witness: config.plan.witnesses[number]!, logger: log, signal });
+}
