@@ -154,6 +154,8 @@ async function takeSeat(parts: HubParts, seat: Seat, writer: string): Promise<Wr
     const facts = await ask(seat, writer);
     seat.writer = writer;
     seat.openSeq = facts.state.seq;
+    // The answer tells the chain there: who goes on from it has compared it, or has nothing to compare.
+    seat.provenHigh = Math.max(seat.provenHigh, facts.state.seq);
     return facts;
   } catch (error) {
     if (seat.writer === null) detachSeat(seat, 'unavailable');

@@ -29,6 +29,11 @@ export interface Seat {
   /** Invocations that wait for their event to be durable: seqs and ids, in order of arrival. */
   waitingSeqs: number[];
   waitingIds: string[];
+  /**
+   * Up to here the lane's history is this connection's: told to it by Open, or sent by it, event by event. Only what
+   * follows is taken, and only so far is it told `Durable`: else two copies of an outbox would be merged into one.
+   */
+  provenHigh: number;
   /** The highest seq that came as a send and is accepted, and the highest that `Durable` has told. */
   sentHigh: number;
   toldHigh: number;
@@ -56,6 +61,7 @@ export function createSeat(connection: Connection, student: Student, link: Shard
     isFinishing: false,
     waitingSeqs: [],
     waitingIds: [],
+    provenHigh: 0,
     sentHigh: 0,
     toldHigh: 0,
     owesDurable: false,
@@ -68,7 +74,7 @@ export function createSeat(connection: Connection, student: Student, link: Shard
 export function attachSeat(seat: Seat, lane: Lane, listener: LaneListener): void {
   seat.lane = lane;
   seat.listener = listener;
-  seat.sentHigh = seat.toldHigh = lane.durable.seq;
+  seat.provenHigh = seat.sentHigh = seat.toldHigh = lane.durable.seq;
   seat.resendAsked = 0;
 }
 
@@ -88,17 +94,24 @@ export function submit(seat: Seat, seq: number, payload: Buffer, invocationId: s
     refuse(seat, seat.writer === null ? 'open_first' : 'sealed', invocationId);
     return;
   }
+  if (seq > seat.provenHigh + 1) {
+    askAgain(seat, seat.provenHigh + 1, invocationId);
+    return;
+  }
   const offer = writer.offer(lane, seq, payload, now);
   switch (offer) {
     case 'accepted':
       seat.link.accepted++;
       seat.resendAsked = 0;
+      seat.provenHigh = seq;
       awaitDurable(seat, seq, invocationId);
       break;
     case 'repeat_pending':
+      prove(seat, seq);
       awaitDurable(seat, seq, invocationId);
       break;
     case 'repeat_durable':
+      prove(seat, seq);
       acknowledge(seat, invocationId);
       break;
     case 'gap':
@@ -114,6 +127,11 @@ export function submit(seat: Seat, seq: number, payload: Buffer, invocationId: s
     default:
       refuse(seat, offer, invocationId);
   }
+}
+
+/** The connection sent what the lane has under this seq. */
+function prove(seat: Seat, seq: number): void {
+  if (seq === seat.provenHigh + 1) seat.provenHigh = seq;
 }
 
 function awaitDurable(seat: Seat, seq: number, invocationId: string | null): void {
@@ -159,6 +177,7 @@ async function lookUp(
   const found = await seat.link.lookups.find(seat.link, seat.student, lane, seq, [payload]);
   if (seat.lane !== lane) return refuse(seat, 'reopened', invocationId);
   if (found !== 'same') return refuse(seat, found === 'other' ? 'forked' : 'unverified', invocationId);
+  prove(seat, seq);
   acknowledge(seat, invocationId);
   settleSeat(seat);
 }
@@ -167,13 +186,14 @@ async function lookUp(
 export function settleSeat(seat: Seat): void {
   if (!seat.owesDurable || !seat.lane) return;
   seat.owesDurable = false;
-  const { seq } = seat.lane.durable;
+  const seq = Math.min(seat.lane.durable.seq, seat.provenHigh);
   if (seq > seat.toldHigh) seat.toldHigh = seq;
   send(seat.connection, records.durable(seq));
 }
 
-/** Everything up to `seq` is durable: answers what waited for it, in one message. Called once a flush. */
-export function announceDurable(seat: Seat, seq: number): void {
+/** Everything up to `durable` is durable: answers what waited for it, in one message. Called once a flush. */
+export function announceDurable(seat: Seat, durable: number): void {
+  const seq = Math.min(durable, seat.provenHigh);
   let text = seat.waitingIds.length > 0 ? takeCompleted(seat, seq) : '';
   if (seat.sentHigh > seat.toldHigh && seq > seat.toldHigh) {
     seat.toldHigh = seq;
@@ -217,6 +237,8 @@ const passing: Partial<Record<Refusal, string>> = { broken: 'unavailable', super
 export function announceRefused(seat: Seat, kind: Refusal, durable: State): void {
   const error = passing[kind] ?? kind;
   const hasSends = seat.sentHigh > seat.toldHigh;
+  // What was proven of a lane that took another turn may be proven anew, from the first event on.
+  seat.provenHigh = kind === 'forked' ? 0 : Math.min(seat.provenHigh, durable.seq);
   seat.sentHigh = seat.toldHigh = Math.max(seat.toldHigh, durable.seq);
   seat.resendAsked = 0;
   failWaiting(seat, error);
