@@ -67,8 +67,13 @@ export interface DialogueOptions {
 /** Refusals of Open that a person must mend before another connection makes sense. */
 const haltingCodes: readonly string[] = ['no_webcrypto', 'outbox_failed', 'outbox_closed'];
 
-/** Refusals of events that say more about the server than about the events. */
-const passingCodes: readonly string[] = ['full', 'unavailable', 'unverified', 'open_first'];
+/** Refusals of events that say more about the server than about the events, and how soon to try again. */
+const passing: Readonly<Record<string, DownCause>> = {
+  full: 'busy',
+  unavailable: 'lost',
+  unverified: 'lost',
+  open_first: 'lost',
+};
 
 export function startDialogue({ hub, paper, clock, events }: DialogueOptions): Dialogue {
   const { window } = paper;
@@ -157,8 +162,9 @@ export function startDialogue({ hub, paper, clock, events }: DialogueOptions): D
   }
 
   function refuse(why: Problem): void {
+    const cause = passing[why.code];
     if (why.code === 'forked') halt('alarm', forked());
-    else if (passingCodes.includes(why.code)) retry('busy', why);
+    else if (cause !== undefined) retry(cause, why);
     else {
       dialogue.refusal = why;
       rewindTo(window, window.durable + 1);
