@@ -4,9 +4,11 @@ import { fail } from './failure.ts';
 import { registerFinalize } from './finalize.ts';
 import { registerPlan } from './plan.ts';
 import { registerRehearse } from './rehearse.ts';
+import { registerReport } from './report.ts';
 import { registerRun } from './run.ts';
 import { registerStatus } from './status.ts';
 import { registerToken } from './token.ts';
+import { registerVerify } from './verify.ts';
 
 const program = new Command('untradex')
   .description('Online exams at full speed: every acknowledged answer is kept, exported exactly once, and proved.')
@@ -20,6 +22,8 @@ registerRehearse(program);
 registerPlan(program);
 registerStatus(program);
 registerFinalize(program);
+registerVerify(program);
+registerReport(program);
 registerToken(program);
 try {
   await program.parseAsync();
