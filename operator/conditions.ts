@@ -53,7 +53,7 @@ function queueReady(facts: Facts): Verdict {
   if (desired.stage === 'Done') return no('Released', 'The session is over; the queue is stopped, its files are kept.');
   if (desired.stage === 'Wait') return no('Waiting', waiting(facts));
   const faults = queueFaults(facts);
-  if (faults.length > 0) return no(faults[0]!.code, faults.map(told).join(' '));
+  if (faults.length > 0) return no(faults[0]!.code, [...faults.map(told), ...givingUp(facts)].join(' '));
   if (!isBorn(observed)) {
     const born = observed.identity.shards.filter((shard) => shard.born).length;
     return no('Starting', `Waiting for Redis to start: ${born} of ${desired.shards.count} shards are initialised.`);
@@ -64,6 +64,19 @@ function queueReady(facts: Facts): Verdict {
     'ShardsMissing',
     `Waiting for shard ${missing.join(', ')}: it is started again and loads its file (up to ${desired.capacity.redis.reloadSeconds} s). Nothing is lost, and its students' devices keep and repeat their answers.`,
   );
+}
+
+/** How an admin gives up a shard whose data is gone, while devices can still fill it again. */
+function givingUp({ observed, queue }: Facts): string[] {
+  if ((observed.status?.redis.root ?? null) !== null) return [];
+  return queue.shards.flatMap(({ shard, phase, fault }) => {
+    const birth = observed.identity.shards[shard];
+    const isGone = phase === 'lost' || (phase === 'refused' && fault?.code === 'shard_foreign');
+    if (!isGone || birth?.born !== true) return [];
+    return [
+      `If its data is gone for good, add {shard: ${shard}, incarnation: ${birth.incarnation}} to spec.redis.refill: the shard is made anew, and students' devices fill it again.`,
+    ];
+  });
 }
 
 /** As many gateways as planned take students' connections. */

@@ -106,6 +106,25 @@ const gatewaySchema = z
   .prefault({})
   .describe("The gateways, which take the students' connections.");
 
+const refillSchema = z
+  .array(
+    z
+      .strictObject({
+        shard: z.int().min(0).max(999).describe('The number of the shard.'),
+        incarnation: z
+          .string()
+          .min(1)
+          .max(64)
+          .describe('The incarnation that is given up, as the condition QueueReady tells it.'),
+      })
+      .describe('One shard whose data is given up.'),
+  )
+  .max(1_000)
+  .default([])
+  .describe(
+    'Shards whose data is gone for good: each is made anew, empty, and filled again from the devices of its students. What no device has any more is lost. An entry has no effect on a shard that works.',
+  );
+
 const redisSchema = z
   .strictObject({
     shards: z
@@ -122,6 +141,7 @@ const redisSchema = z
       .max(100_000)
       .default(sessionDefaults.redis.studentsPerShard)
       .describe('Students that one shard is planned for. Fewer means that a shard is back sooner after a crash.'),
+    refill: refillSchema,
   })
   .prefault({})
   .describe('The queue: one Redis a shard, with an append-only file that is synced before every acknowledgement.');

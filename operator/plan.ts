@@ -1,11 +1,10 @@
 import type { SessionState } from '#queue/sessionfields.ts';
-import type { Witness } from '#queue/witness.ts';
 import { nextAttempt } from './attempt.ts';
 import { type Capacity, capacityOf } from './capacity.ts';
 import { type Deadlines, deadlinesOf } from './deadlines.ts';
 import { examName } from './examsession.ts';
 import type { GatewayMode, Observed } from './platform.ts';
-import type { QueueFacts, ShardFacts } from './queuecontrol.ts';
+import type { QueueFacts, ShardFacts, ShardWitness } from './queuecontrol.ts';
 import type { Settings } from './settings.ts';
 import { isBorn, isFinalizing, provisionAt, type Stage, stageOf } from './stage.ts';
 
@@ -31,6 +30,8 @@ export interface DesiredShards {
   /** How many there are to be. 0: none is made yet. Those that exist are never removed, only stopped. */
   readonly count: number;
   readonly running: boolean;
+  /** Shards to be made anew under another incarnation, empty; what is left of their old data is put aside. */
+  readonly refill: readonly number[];
   readonly maxmemoryBytes: number;
   readonly memoryBytes: number;
   readonly storageBytes: number;
@@ -39,6 +40,8 @@ export interface DesiredShards {
 
 export interface DesiredGateways {
   readonly replicas: number;
+  /** Leave those that run as they are, whatever they were configured with: a shard is just being made anew. */
+  readonly hold: boolean;
   readonly mode: GatewayMode;
   readonly connections: number;
   readonly memoryBytes: number;
@@ -66,7 +69,7 @@ export interface AttemptPlan {
   readonly session: { readonly name: string; readonly uid: string; readonly exam: string; readonly rehearsal: boolean };
   readonly table: string;
   readonly batchRows: number;
-  readonly witnesses: readonly Witness[];
+  readonly witnesses: readonly ShardWitness[];
   readonly root: string;
 }
 
@@ -87,7 +90,7 @@ export function planSession(observed: Observed, queue: QueueFacts, now: number, 
   return {
     stage,
     capacity,
-    shards: shardsFor(stage, observed, capacity),
+    shards: shardsFor(stage, observed, queue, capacity),
     gateways: gatewaysFor(stage, observed, capacity),
     queue: queueFor(stage, observed, queue, deadlines, drainUntil, settings),
     attempt: next !== null && 'attempt' in next ? attemptPlan(observed, next.attempt) : null,
@@ -97,9 +100,11 @@ export function planSession(observed: Observed, queue: QueueFacts, now: number, 
   };
 }
 
-function shardsFor(stage: Stage, { shards }: Observed, capacity: Capacity): DesiredShards {
+function shardsFor(stage: Stage, observed: Observed, queue: QueueFacts, capacity: Capacity): DesiredShards {
   const { maxmemoryBytes, ...rest } = capacity.redis;
+  const { shards } = observed;
   return {
+    refill: isSealedOrOver(stage) ? [] : refillOf(observed, queue),
     count: stage === 'Wait' ? 0 : capacity.shards,
     running: stage !== 'Wait' && stage !== 'Done',
     // Lowering it under what is stored would make Redis refuse everything.
@@ -110,13 +115,28 @@ function shardsFor(stage: Stage, { shards }: Observed, capacity: Capacity): Desi
   };
 }
 
+/** Made anew is only what an admin gives up by its incarnation, and what does not work: an entry that stays does no harm. */
+function refillOf({ session, identity }: Observed, queue: QueueFacts): number[] {
+  const isGone = (shard: number) =>
+    queue.shards.some((facts) => facts.shard === shard && (facts.phase === 'refused' || facts.phase === 'lost'));
+  return session.spec.redis.refill.flatMap(({ shard, incarnation }) =>
+    identity.shards[shard]?.incarnation === incarnation && identity.shards[shard].born && isGone(shard) ? [shard] : [],
+  );
+}
+
+/** Once all is sealed nothing could fill a shard again. */
+function isSealedOrOver(stage: Stage): boolean {
+  return stage === 'Export' || stage === 'Linger' || stage === 'Done';
+}
+
 /** Gateways start when every shard is born, so that none meets an empty Redis. After the seal one answers alone. */
 function gatewaysFor(stage: Stage, observed: Observed, capacity: Capacity): DesiredGateways {
   const { connections, memoryBytes, cpu } = capacity.gateway;
   const serving = stage === 'Provision' || stage === 'Serve' || stage === 'Drain' || stage === 'Seal';
   const answering = stage === 'Export' || stage === 'Linger';
-  const replicas = serving && isBorn(observed) ? capacity.replicas : answering ? 1 : 0;
-  return { replicas, mode: answering ? 'answer' : 'serve', connections, memoryBytes, cpu };
+  const hold = serving && !isBorn(observed) && observed.gateways.length > 0;
+  const replicas = serving && (isBorn(observed) || hold) ? capacity.replicas : answering ? 1 : 0;
+  return { replicas, hold, mode: answering ? 'answer' : 'serve', connections, memoryBytes, cpu };
 }
 
 const phaseOfStage = {
@@ -163,7 +183,7 @@ function queueFor(
 
 /** Above the mark a shard is full; it is no longer only when well below, so that it does not flap. */
 function isFull(facts: ShardFacts, observed: Observed, settings: Settings): boolean {
-  const mark = facts.session?.full === true ? settings.notFullBelow : settings.capacity.fullAt;
+  const mark = facts.session?.full === true ? settings.notFullBelow : settings.fullAbove;
   return fillOf(facts, observed) > mark;
 }
 

@@ -17,6 +17,11 @@ export interface QueueControl {
   close(): Promise<void>;
 }
 
+/** What a shard held when it was last seen, and under which incarnation. */
+export interface ShardWitness extends Witness {
+  readonly incarnation: string;
+}
+
 export interface QueueFacts {
   readonly shards: readonly ShardFacts[];
   /** The earliest of the shards' clocks (ms); null unless all of them told theirs. */
@@ -32,7 +37,7 @@ export interface ShardFacts {
   readonly session: SessionState | null;
   readonly sealedAt: number | null;
   /** Null when it cannot be asked now. */
-  readonly witness: Witness | null;
+  readonly witness: ShardWitness | null;
   /** Students who have sent something, and who have finished. */
   readonly seen: number;
   readonly finished: number;
@@ -44,7 +49,7 @@ export interface QueueOutcome {
   /** Shards that were initialised, session and all, and may be recorded as born. */
   readonly born: readonly number[];
   /** All shards are sealed: their final witnesses and the session's root. */
-  readonly seal: { readonly witnesses: readonly Witness[]; readonly root: string } | null;
+  readonly seal: { readonly witnesses: readonly ShardWitness[]; readonly root: string } | null;
 }
 
 /** How long a shard that was just initialised is waited for; after that the next pass goes on. */
@@ -72,7 +77,8 @@ export function createQueueControl(changed: () => void): QueueControl {
     const known = links.get(shard);
     if (known?.of === of) return known.link;
     const { uid, shards } = observed.identity;
-    const lastId = observed.status?.redis.witnesses.find((witness) => witness.shard === shard)?.lastId ?? null;
+    const seen = observed.status?.redis.witnesses.find((witness) => witness.shard === shard);
+    const lastId = seen?.incarnation === birth.incarnation ? seen.lastId : null;
     const identity = { uid, shard, shards: shards.length, incarnation: birth.incarnation };
     const link = openShardLink(endpoint, identity, lastId, changed);
     links.set(shard, { of, link });
@@ -82,12 +88,13 @@ export function createQueueControl(changed: () => void): QueueControl {
 
   async function observe(observed: Observed): Promise<QueueFacts> {
     const shards = await Promise.all(
-      observed.identity.shards.map(async ({ shard, born }): Promise<ShardFacts> => {
-        if (!born) {
-          const fault = initFaults.get(shard) ?? null;
-          return { ...unknownShard(shard), phase: fault === null ? 'unborn' : 'refused', fault };
-        }
-        return (await linkTo(observed, shard)?.observe()) ?? unknownShard(shard);
+      observed.identity.shards.map(async ({ shard, born, incarnation }): Promise<ShardFacts> => {
+        const open = born || initialised.has(incarnation);
+        const facts = (open ? await linkTo(observed, shard)?.observe() : null) ?? unknownShard(shard);
+        if (born) return facts;
+        const isWrong = facts.phase === 'refused' || facts.phase === 'broken';
+        const fault = initFaults.get(shard) ?? (isWrong ? facts.fault : null);
+        return { ...unknownShard(shard), phase: fault === null ? 'unborn' : 'refused', fault };
       }),
     );
     const times = shards.map((shard) => shard.time);
@@ -131,9 +138,19 @@ export function createQueueControl(changed: () => void): QueueControl {
       }),
     );
     const ready = facts.shards.filter((shard) => shard.phase === 'ready');
-    await Promise.all(ready.map(({ shard, session }) => linkTo(observed, shard)?.tell(desired, session)));
+    await Promise.all(ready.map(({ shard, session }) => tell(desired, observed, shard, session)));
     const canSeal = desired.seal && ready.length === facts.shards.length && ready.length > 0;
     return { born: born.sort((a, b) => a - b), seal: canSeal ? await sealAll(observed) : null };
+  }
+
+  /** A shard that went away meanwhile is told in a later pass, which sees what it does not know. */
+  async function tell(desired: DesiredQueue, observed: Observed, shard: number, known: SessionState | null) {
+    try {
+      await linkTo(observed, shard)?.tell(desired, known);
+    } catch (error) {
+      const verdict = verdictOf(error);
+      if (verdict !== 'reconnect' && verdict !== 'retry') throw error;
+    }
   }
 
   /** Seals every shard, then reads all writers' last states: the leaves of the root. */

@@ -36,12 +36,14 @@ export const defaultSettings = {
     diskBytesPerEvent: 300,
     /** Least storage of a shard. */
     redisLeastStorage: GiB,
-    /** Memory and storage count as full at this fraction, and new events are refused. */
+    /** Memory and storage are sized so that this fraction is enough. */
     fullAt: limits.fullAt,
     /** Bytes of append-only file that Redis loads a second when it starts (measured). */
     reloadBytesPerSecond: 78_000_000,
   },
-  /** Once full, a shard takes events again below this fraction. */
+  /** Above this fraction of its memory or storage a shard refuses new events, before Redis itself fails. */
+  fullAbove: limits.fullAt,
+  /** Once full, it takes events again below this fraction. */
   notFullBelow: 0.75,
   /** A pass at least this often while students answer: so often live counts reach the status. */
   passSeconds: 15,

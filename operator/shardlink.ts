@@ -7,11 +7,11 @@ import { seal } from '#queue/seal.ts';
 import { readSession, setDeadlines, writeSession } from '#queue/session.ts';
 import type { SessionState } from '#queue/sessionfields.ts';
 import type { ShardIdentity } from '#queue/shardcheck.ts';
-import { readWitness, type Witness } from '#queue/witness.ts';
+import { readWitness } from '#queue/witness.ts';
 import { scanWriters } from '#queue/writerstate.ts';
 import { faultOf } from './fault.ts';
 import type { DesiredQueue } from './plan.ts';
-import type { ShardFacts } from './queuecontrol.ts';
+import type { ShardFacts, ShardWitness } from './queuecontrol.ts';
 
 /** How long one shard is waited for, a command: one that is slower is dropped, and looked at again in the next pass. */
 const commandTimeoutMs = 3_000;
@@ -25,7 +25,7 @@ export interface ShardLink {
   /** Writes what differs of the session and its deadlines. */
   tell(desired: DesiredQueue, known: SessionState | null): Promise<void>;
   /** Seals the shard, again with the same answer, and reads what is final. */
-  seal(): Promise<{ witness: Witness; writers: WriterEnd[] }>;
+  seal(): Promise<{ witness: ShardWitness; writers: WriterEnd[] }>;
   close(): Promise<void>;
 }
 
@@ -77,7 +77,7 @@ export function openShardLink(
       fault: null,
       session,
       sealedAt: sealed,
-      witness: rest,
+      witness: { ...rest, incarnation: identity.incarnation },
       seen: counts.seen,
       finished: counts.finished,
       memory: memoryOf(counts.memory),
@@ -117,7 +117,7 @@ export function openShardLink(
       const writers: WriterEnd[] = [];
       for await (const writer of scanWriters(shard)) writers.push(writer);
       const { sealed: _, ...witness } = await readWitness(shard);
-      return { witness, writers };
+      return { witness: { ...witness, incarnation: identity.incarnation }, writers };
     },
   };
 }

@@ -1,8 +1,7 @@
-import type { Witness } from '#queue/witness.ts';
 import { quantity } from './capacity.ts';
 import { type ConditionType, conditions, type Facts, queueFaults } from './conditions.ts';
 import type { AckMs, Observed, Sample } from './platform.ts';
-import type { QueueFacts } from './queuecontrol.ts';
+import type { QueueFacts, ShardWitness } from './queuecontrol.ts';
 import type { Stage } from './stage.ts';
 
 /** A summary for people; programs look at the conditions. */
@@ -43,7 +42,7 @@ export interface SessionStatus {
   };
   readonly events: { readonly accepted: number; readonly durable: number; readonly exported: number };
   /** What each shard held when it was last seen; after the seal it is final, and `root` stands for all of it. */
-  readonly redis: { readonly witnesses: readonly Witness[]; readonly root: string | null };
+  readonly redis: { readonly witnesses: readonly ShardWitness[]; readonly root: string | null };
   readonly export: ExportStatus | null;
   readonly ackMs: AckMs | null;
   readonly receiptPublicKey: string;
@@ -70,7 +69,7 @@ export interface ExportStatus {
 /** What a pass did that the facts before it do not show. */
 export interface PassOutcome {
   /** Made by the seal: final witnesses and the root. */
-  readonly seal: { readonly witnesses: readonly Witness[]; readonly root: string } | null;
+  readonly seal: { readonly witnesses: readonly ShardWitness[]; readonly root: string } | null;
 }
 
 /** The status that follows from the facts of a pass and from what it did. Pure. */
@@ -99,7 +98,7 @@ export function statusOf(facts: Facts, sample: Sample | null, outcome: PassOutco
       durable,
       exported: observed.attempt?.result?.rows ?? 0,
     },
-    redis: outcome.seal ?? { witnesses: witnessesOf(queue, before), root: before?.redis.root ?? null },
+    redis: outcome.seal ?? { witnesses: witnessesOf(observed, queue), root: before?.redis.root ?? null },
     export: exportOf(facts),
     ackMs: sample?.ackMs ?? before?.ackMs ?? null,
     receiptPublicKey: observed.receiptPublicKey,
@@ -157,12 +156,13 @@ function studentsOf(observed: Observed, queue: QueueFacts, sample: Sample | null
   };
 }
 
-/** A witness is never forgotten, and after the seal never changed. */
-function witnessesOf(queue: QueueFacts, before: SessionStatus | null): readonly Witness[] {
-  const known = before?.redis.witnesses ?? [];
-  if (before?.redis.root != null || queue.shards.length === 0) return known;
+/** A witness is forgotten only with its incarnation, and after the seal never changed. */
+function witnessesOf({ status, identity }: Observed, queue: QueueFacts): readonly ShardWitness[] {
+  const known = status?.redis.witnesses ?? [];
+  if (status?.redis.root != null || queue.shards.length === 0) return known;
   return queue.shards.flatMap(({ shard, witness }) => {
-    const seen = witness ?? known.find((old) => old.shard === shard);
+    const { incarnation } = identity.shards[shard] ?? {};
+    const seen = witness ?? known.find((old) => old.shard === shard && old.incarnation === incarnation);
     return seen === undefined ? [] : [seen];
   });
 }

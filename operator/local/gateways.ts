@@ -50,7 +50,8 @@ export function createLocalGateways(options: LocalGatewaysOptions): LocalGateway
   let count = 0;
   let drainMs = overDrainMs;
 
-  async function apply({ replicas, mode }: DesiredGateways, config: GatewayConfig): Promise<void> {
+  async function apply({ replicas, mode, hold }: DesiredGateways, config: GatewayConfig): Promise<void> {
+    if (hold) return;
     if (replicas > 0) await writeConfig(config);
     drainMs = config.drainSeconds * 1_000 + overDrainMs;
     const text = textOf(config);

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { readdir, stat, statfs } from 'node:fs/promises';
+import { readdir, rename, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { aclFile, passwordHash } from '#queue/acl.ts';
 import type { Endpoint } from '#queue/client.ts';
@@ -47,6 +47,7 @@ export function createLocalShards(options: LocalShardsOptions): LocalShards {
       return;
     }
     if (desired.count > 0 && identity.value.shards.length === 0) await makeShards(desired);
+    for (const shard of desired.refill) await makeAnew(shard);
     for (const { shard, maxmemoryBytes } of identity.value.shards) {
       const server = running.get(shard);
       if (server === undefined) running.set(shard, superviseShard(shard));
@@ -62,6 +63,21 @@ export function createLocalShards(options: LocalShardsOptions): LocalShards {
       shards.push({ shard, incarnation: randomUUID(), born: false, port, maxmemoryBytes });
     }
     await identity.update((now) => ({ ...now, shards }));
+  }
+
+  /**
+   * Stops a shard, puts its folder aside (nothing is ever deleted), and makes it anew under another incarnation. Killed
+   * in between, the next run finds the old incarnation, which still is to be given up, and does it again.
+   */
+  async function makeAnew(shard: number): Promise<void> {
+    await running.get(shard)?.stop(stopGraceMs);
+    running.delete(shard);
+    const { dir } = folder.redis(shard);
+    const aside = `${dir}.given-up-${identity.value.shards[shard]!.incarnation.slice(0, 8)}-${Date.now()}`;
+    await rename(dir, aside).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+    await changeShard(shard, { incarnation: randomUUID(), born: false });
   }
 
   /** More memory needs a new start; nothing is lost by it, and gateways repeat what was on its way. */

@@ -71,7 +71,7 @@ export function factsOf(shard: number, change: Partial<ShardFacts> = {}): ShardF
       deadlinesVersion: 'none',
     },
     sealedAt: null,
-    witness: { shard, lastId: `${now}-0`, events: 100, digest: 'd'.repeat(40) },
+    witness: witnessOf(shard),
     seen: 10,
     finished: 3,
     memory: { usedBytes: 10e6, maxBytes: 500e6 },
@@ -84,6 +84,10 @@ export function queueOf(...shards: ShardFacts[]): QueueFacts {
   const all = shards.length > 0 ? shards : [factsOf(0), factsOf(1)];
   const times = all.flatMap(({ time }) => (time === null ? [] : [time]));
   return { shards: all, now: times.length === all.length ? Math.min(...times) : null };
+}
+
+export function witnessOf(shard: number) {
+  return { shard, lastId: `${now}-0`, events: 100, digest: 'd'.repeat(40), incarnation: `incarnation-${shard}` };
 }
 
 /** A shard that does not answer. */
@@ -123,7 +127,7 @@ export function statusOfPast(change: Partial<SessionStatus> = {}): SessionStatus
 
 /** The status of a session whose shards are all sealed. */
 export function sealedStatus(change: Partial<SessionStatus> = {}): SessionStatus {
-  const witnesses = [0, 1].map((shard) => ({ shard, lastId: `${now}-1`, events: 100, digest: 'd'.repeat(40) }));
+  const witnesses = [0, 1].map(witnessOf);
   return statusOfPast({
     phase: 'Exporting',
     sealing: '2026-05-04T09:59:00.000Z',

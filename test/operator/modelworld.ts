@@ -246,7 +246,7 @@ function sealAll(world: World, desired: DesiredQueue, facts: QueueFacts) {
 }
 
 function witness(shard: number) {
-  return { shard, lastId: '1-1', events: 0, digest: '' };
+  return { shard, lastId: '1-1', events: 0, digest: '', incarnation: `i${shard}` };
 }
 
 function factsOf(world: World, shard: number): ShardFacts {

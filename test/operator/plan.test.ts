@@ -65,7 +65,7 @@ describe('what is desired', () => {
     ],
     [
       'one shard is not born',
-      observedOf({ identity: { uid: 'uid', shards: [birthOf(0), birthOf(1, false)] } }),
+      observedOf({ gateways: [], identity: { uid: 'uid', shards: [birthOf(0), birthOf(1, false)] } }),
       queueOf(),
       { stage: 'Provision', gateways: { replicas: 0 } },
     ],
@@ -354,6 +354,35 @@ describe('a shard', () => {
   test('never gets less memory than it has', () => {
     const observed = observedOf({ shards: [shardObserved(0, { maxmemoryBytes: 64e9 }), shardObserved(1)] });
     expect(plan(observed).shards.maxmemoryBytes).toBe(64e9);
+  });
+});
+
+describe('a shard that is given up', () => {
+  const spec = 'redis: {refill: [{shard: 1, incarnation: incarnation-1}]}';
+  const lost = silent(1, { phase: 'lost', fault });
+
+  test('is made anew when it does not work, and gateways go on meanwhile', () => {
+    expect(plan(observedOf({ spec, status: statusOfPast() }), queueOf(factsOf(0), lost)).shards.refill).toEqual([1]);
+    const identity = { uid: 'uid', shards: [birthOf(0), { shard: 1, incarnation: 'another', born: false }] };
+    const after = plan(
+      observedOf({ spec, identity, status: statusOfPast() }),
+      queueOf(factsOf(0), silent(1, { phase: 'unborn' })),
+    );
+    expect(after).toMatchObject({ shards: { refill: [] }, gateways: { replicas: 2, hold: true } });
+  });
+
+  test.each([
+    ['it works', observedOf({ spec }), queueOf()],
+    ['it only does not answer', observedOf({ spec }), queueOf(factsOf(0), silent(1))],
+    [
+      'the entry is about an earlier incarnation',
+      observedOf({ spec: spec.replace('incarnation-1', 'older') }),
+      queueOf(factsOf(0), lost),
+    ],
+    ['there is no such shard', observedOf({ spec: spec.replace('shard: 1', 'shard: 7') }), queueOf(factsOf(0), lost)],
+    ['all is sealed', observedOf({ spec, status: sealedStatus() }), queueOf(factsOf(0), lost)],
+  ])('is left alone when %s', (_, observed, queue) => {
+    expect(plan(observed, queue).shards.refill).toEqual([]);
   });
 });
 

@@ -319,9 +319,17 @@ describe('the counts', () => {
     expect(redis.witnesses.map(({ shard }) => shard)).toEqual([0, 1]);
   });
 
+  test('of a shard that was made anew begin anew', () => {
+    const past = statusOfPast({
+      redis: { witnesses: [{ ...factsOf(1).witness!, incarnation: 'given up' }], root: null },
+    });
+    const { redis } = status(observedOf({ status: past }), queueOf(factsOf(0), silent(1)));
+    expect(redis.witnesses.map(({ shard }) => shard)).toEqual([0]);
+  });
+
   test('after the seal the witnesses never change', () => {
     const past = sealedStatus();
-    const older = factsOf(0, { witness: { shard: 0, lastId: '5-0', events: 3, digest: 'x' } });
+    const older = factsOf(0, { witness: { ...factsOf(0).witness!, lastId: '5-0', events: 3 } });
     expect(status(observedOf({ status: past }), queueOf(older, factsOf(1))).redis).toEqual(past.redis);
   });
 });
