@@ -132,17 +132,20 @@ export async function openLocalExporter(options: LocalExporterOptions): Promise<
     const [program, ...first] = options.program;
     const args = [program!, ...first, ...command, '--config', paths.plan, ...more];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', log.fd], cwd: folder.root });
-    const end = ended(child);
     running.add(child);
+    const told: { last: ResultLine | null } = { last: null };
+    // At once, before anything is awaited: what died meanwhile would never tell its end to a reader that comes later.
+    const over = Promise.all([
+      ended(child),
+      readLines(child, (line) => {
+        if (line.kind === 'progress') onProgress(line as unknown as ProgressLine);
+        else told.last = line as unknown as ResultLine;
+      }),
+    ]);
+    over.catch(() => {}); // Awaited below.
     await log.close();
     if (child.pid !== undefined) await options.children.add(child.pid, `exporter ${what}`);
-    const told: { last: ResultLine | null } = { last: null };
-    const reading = readLines(child, (line) => {
-      if (line.kind === 'progress') onProgress(line as unknown as ProgressLine);
-      else told.last = line as unknown as ResultLine;
-    });
-    const [code, signal] = await end;
-    await reading;
+    const [[code, signal]] = await over;
     running.delete(child);
     if (child.pid !== undefined) await options.children.remove(child.pid);
     await boundLog(paths.log(what));

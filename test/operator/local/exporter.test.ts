@@ -14,7 +14,7 @@ const attempt: AttemptPlan = {
   session: { name: 'algebra', uid: '7d1e4a6e-5a0f-4a50-9d37-0d6c2f1a4b11', exam: 'algebra', rehearsal: false },
   table: 'EXAM_ANSWERS',
   batchRows: 5_000,
-  witnesses: [{ shard: 0, lastId: '1-1', events: 1, digest: '0'.repeat(40), sealed: 1 }],
+  witnesses: [{ shard: 0, incarnation: 'one', lastId: '1-1', events: 1, digest: '0'.repeat(40) }],
   root: '0'.repeat(64),
 };
 
