@@ -6,10 +6,7 @@ import { tmpFolder } from '#test/support/tmp.ts';
 const main = join(import.meta.dirname, '../../cli/main.ts');
 
 /** Starts `untradex` with these arguments, as a user would from a shell that is no terminal. */
-export function startCli(
-  args: readonly string[],
-  options: { env?: Record<string, string>; ipc?: boolean } = {},
-): Program {
+export function startCli(args: readonly string[], options: { detached?: boolean } = {}): Program {
   return startProgram({ argv: [process.execPath, main, ...args], ...options });
 }
 
