@@ -48,6 +48,7 @@ export function cutRing(ring: ChainRing, state: State): ChainRing {
   if (chainAt(ring, state.seq) !== state.chain) return createChainRing(state);
   ring.last = state.seq;
   ring.newest = state.chain;
+  shrinkRing(ring);
   return ring;
 }
 
