@@ -25,8 +25,8 @@ export interface DrainParts {
 const stepMs = 20;
 
 /** How long one connection's events may take once it is its turn, and what is left at the end. */
-const seatPatienceMs = 3_000;
-const writerPatienceMs = 5_000;
+const seatPatienceMs = 2_000;
+const writerPatienceMs = 3_000;
 
 /** Resolves true when everything accepted is durable. Takes at most `drainMs` and some seconds. */
 export async function drain({ lobby, links, drainMs }: DrainParts): Promise<boolean> {

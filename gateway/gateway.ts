@@ -2,6 +2,7 @@ import cluster from 'node:cluster';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo, ListenOptions } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { shardOf } from '#queue/identity.ts';
 import { type Admission, createAdmission, turned } from './admission.ts';
 import { createAlarms } from './alarms.ts';
@@ -37,6 +38,9 @@ const backlog = 4_096;
 
 const tickMs = 1_000;
 
+/** For the last audit records, which are no evidence, at the end of a drain. */
+const auditPatienceMs = 500;
+
 /** Connects to the shards, in the background, and listens: students may come before every shard is there. */
 export async function startGateway(config: GatewayConfig, log: Logger): Promise<Gateway> {
   const parts = assemble(config, log);
@@ -69,7 +73,7 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
       clearInterval(timer);
       watch.stop();
       lag.stop();
-      await auditor.flush();
+      await Promise.race([auditor.flush(), sleep(auditPatienceMs)]);
       await closeLinks(links);
       for (const one of [server, ops]) {
         one.close();

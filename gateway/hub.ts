@@ -133,18 +133,17 @@ async function open(parts: HubParts, seat: Seat, writer: string, told: Told | nu
   }
   const facts = await takeSeat(parts, seat, writer);
   seat.deadline = facts.deadline ?? seat.link.session?.closesAt ?? null;
-  if (told && !isTold(told, facts.state, seat.link.incarnation)) {
-    parts.alarms.raise('durable_lost', {
-      shard: seat.link.index,
-      student: seat.student.id,
-      writer,
-      told: told.seq,
-      durable: facts.state.seq,
-    });
-    parts.audit(seat, 'durable_lost', { told: String(told.seq), durable: String(facts.state.seq) });
-  }
+  if (told && !isTold(told, facts.state, seat.link.incarnation)) raiseLost(parts, seat, writer, told, facts.state);
   parts.audit(seat, 'open', { writer });
   return describe(seat, facts);
+}
+
+/** The shard has less than the student was told. Or the student lies; so one alarm a student is enough. */
+function raiseLost(parts: HubParts, { link, student }: Seat, writer: string, told: Told, durable: State): void {
+  if (student.hasAlarmed) return;
+  student.hasAlarmed = true;
+  const [shard, id] = [link.index, student.id];
+  parts.alarms.raise('durable_lost', { shard, student: id, writer, told: told.seq, durable: durable.seq });
 }
 
 /** Attaches to the writer's lane and asks where it stands. When that fails a seat that was open stays open. */

@@ -37,8 +37,13 @@ async function watchLink(link: ShardLink, log: Logger, signal: AbortSignal): Pro
       await link.shard.ready(everyMs);
       await look(link);
     } catch (error) {
-      if (!isProblem(error) || error.code !== 'shard_not_ready') {
-        log.warn({ err: error, shard: link.index }, 'the session could not be read');
+      const known = isProblem(error) ? error : null;
+      // The shard itself says in the log that it is away.
+      if (known?.code !== 'shard_not_ready') {
+        log.warn(
+          { shard: link.index, ...(known ? { code: known.code, why: known.message } : { err: error }) },
+          'the session could not be read',
+        );
       }
     }
     await pauseFor(everyMs, signal);

@@ -10,6 +10,8 @@ export interface Student {
   readonly messages: Bucket;
   readonly connects: Bucket;
   readonly lookups: Bucket;
+  /** Whether an alarm was raised on this student's word: a word can be wrong, so one is enough. */
+  hasAlarmed: boolean;
 }
 
 export interface Students {
@@ -50,6 +52,7 @@ export function createStudents(limits: GatewayLimits): Students {
           messages: createBucket(limits.studentMessagesPerSecond, limits.studentMessageBurst, now),
           connects: createBucket(limits.studentConnectsPerSecond, limits.studentConnectBurst, now),
           lookups: createBucket(lookupsPerSecond, lookupBurst, now),
+          hasAlarmed: false,
         };
         students.set(id, student);
       }

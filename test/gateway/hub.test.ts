@@ -88,8 +88,11 @@ describe('Open', () => {
     expect((await client.invoke('Open', 'writer-01', { seq: 3, incarnation })).result).toMatchObject({ durableSeq: 0 });
     const { alarms } = await gateway.health();
     expect(alarms.recent).toMatchObject([{ kind: 'durable_lost', student: 'was-told', told: 3, durable: 0 }]);
-    await client.invoke('Submit', 1, 1);
-    await client.invoke('Open', 'writer-01', { seq: 1, chain: 'f'.repeat(64) });
+    await client.invoke('Open', 'writer-01', { seq: 4, incarnation });
+    expect((await gateway.health()).alarms.count).toBe(1);
+    const other = await seated('was-told-else');
+    await other.invoke('Submit', 1, 1);
+    await other.invoke('Open', 'writer-01', { seq: 1, chain: 'f'.repeat(64) });
     expect((await gateway.health()).alarms.count).toBe(2);
   });
 });

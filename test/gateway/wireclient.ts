@@ -72,7 +72,7 @@ export async function connect(url: string, token: string | null, options: Client
 export function wire(ws: WebSocket): WireClient {
   const records: Rec[] = [];
   let closed: { code: number; reason: string } | undefined;
-  let lastId = 0;
+  let lastId = 1_000_000;
   ws.on('message', (data: Buffer) => {
     for (const text of data.toString().split(separator)) {
       if (text === '') continue;
