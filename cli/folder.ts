@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type ExamSession, readExamSession } from '#operator/examsession.ts';
-import { dataFolder, readJson, readText } from '#operator/local/datafolder.ts';
-import type { LocalIdentity } from '#operator/local/identityfile.ts';
+import { dataFolder, readText } from '#operator/local/datafolder.ts';
+import { type LocalIdentity, readIdentity } from '#operator/local/identityfile.ts';
 import { problem } from '#queue/problem.ts';
 
 /** A session's data folder as the commands beside `run` see it: they read files, and `finalize` edits one. */
@@ -19,7 +19,7 @@ export interface Folder {
  */
 export async function openFolder(dataDir: string, name: string | undefined): Promise<Folder> {
   const at = dataFolder(dataDir);
-  const identity = await readJson<LocalIdentity>(at.identity);
+  const identity = await readIdentity(at);
   const session = identity?.session ?? readExamSession((await readText(at.session)) ?? noSession(at.root));
   if (name !== undefined && session.metadata.name !== name) {
     const message = `the session in ${at.root} is ${session.metadata.name}, not ${name}`;

@@ -54,7 +54,7 @@ async function withServers<T>(folder: Folder, work: (identity: IdentityFile) => 
   const { at } = folder;
   const { path: binary } = await findRedisBinary();
   await endOrphans(at);
-  const identity = await openIdentityFile(at, folder.session);
+  const identity = await openIdentityFile(at, folder.identity, folder.session);
   const keys = await ensureKeys(at);
   const children = openChildrenFile(at);
   const shards = createLocalShards({ folder: at, identity, keys, binary, children, changed() {} });

@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readExamSession } from '#operator/examsession.ts';
 import { type Exit, type Program, startProgram } from '#test/support/process.ts';
 import { tmpFolder } from '#test/support/tmp.ts';
 
@@ -38,6 +40,19 @@ export const tokenKey = Buffer.alloc(32, 7);
 export function sessionFolder(yaml = algebra): string {
   const folder = tmpFolder('cli');
   writeFileSync(join(folder, 'session.yaml'), yaml);
+  const session = readExamSession(yaml);
+  const { name } = session.metadata;
+  const identity = {
+    format: 1,
+    uid: randomUUID(),
+    name,
+    createdAt: '',
+    gatewayPort: 0,
+    generation: 1,
+    session,
+    shards: [],
+  };
+  writeFileSync(join(folder, 'identity.json'), JSON.stringify(identity));
   mkdirSync(join(folder, 'keys'), { mode: 0o700 });
   writeFileSync(join(folder, 'keys', 'token.key'), tokenKey.toString('base64url'), { mode: 0o600 });
   return folder;

@@ -1,4 +1,7 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { tmpFolder } from '#test/support/tmp.ts';
 import { runCli, sessionFolder } from './cli.ts';
 
 const commands = ['run', 'demo', 'rehearse', 'status', 'finalize', 'token', 'verify', 'report', 'plan'];
@@ -58,8 +61,9 @@ describe('a folder or file that does not fit', () => {
   });
 
   test('a broken session file: every wrong field at once', async () => {
-    const folder = sessionFolder('apiVersion: v1\nkind: ExamSession\nmetadata: {name: A}\nspec: {students: 0}\n');
-    const { code, stderr } = await runCli(['plan', '-f', `${folder}/session.yaml`]);
+    const file = join(tmpFolder('usage'), 'session.yaml');
+    writeFileSync(file, 'apiVersion: v1\nkind: ExamSession\nmetadata: {name: A}\nspec: {students: 0}\n');
+    const { code, stderr } = await runCli(['plan', '-f', file]);
     expect(code).toBe(65);
     for (const field of ['apiVersion', 'metadata.name', 'spec.students']) expect(stderr).toContain(field);
   });
