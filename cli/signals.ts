@@ -1,4 +1,4 @@
-/** A wish to stop, from Ctrl-C, SIGTERM or a parent that died. */
+/** A wish to stop, from Ctrl-C, SIGTERM, a terminal or a reader of our output that is gone, or a parent that died. */
 export interface StopWish {
   /** Aborted when the command should stop. */
   readonly signal: AbortSignal;
@@ -9,9 +9,9 @@ export interface StopWish {
 }
 
 /**
- * Listens for SIGINT, SIGTERM and, when the command was started by a program over an IPC channel, for the end of
- * that program: then everything below must end too. Further signals change nothing, since npm and a terminal both
- * deliver Ctrl-C; how long stopping may take is bounded by whoever stops.
+ * Listens for SIGINT, SIGTERM, SIGHUP, for output that nobody reads any more and, when the command was started by a
+ * program over an IPC channel, for the end of that program: then everything below must end too. Further signals change
+ * nothing, since npm and a terminal both deliver Ctrl-C; how long stopping may take is bounded by whoever stops.
  */
 export function listenForStop(): StopWish {
   const abort = new AbortController();
@@ -24,7 +24,10 @@ export function listenForStop(): StopWish {
   const onTerm = () => stop('SIGTERM');
   process.on('SIGINT', onInt);
   process.on('SIGTERM', onTerm);
+  process.on('SIGHUP', onTerm);
   process.on('disconnect', onTerm);
+  // For good: what is said while stopping goes nowhere either, and must not end the stopping.
+  for (const output of [process.stdout, process.stderr]) output.on('error', onTerm);
   process.channel?.unref();
   return {
     signal: abort.signal,
@@ -34,6 +37,7 @@ export function listenForStop(): StopWish {
     release() {
       process.off('SIGINT', onInt);
       process.off('SIGTERM', onTerm);
+      process.off('SIGHUP', onTerm);
       process.off('disconnect', onTerm);
     },
   };
