@@ -4,7 +4,7 @@ import { type Desired, fillOf } from './plan.ts';
 import type { Fault, Observed } from './platform.ts';
 import type { QueueFacts } from './queuecontrol.ts';
 import type { Settings } from './settings.ts';
-import { isBorn, isQueueReady, provisionAt, readyGateways } from './stage.ts';
+import { isBorn, isQueueReady, provisionAt, readyGateways, sealOf } from './stage.ts';
 
 /** What a condition is judged from. */
 export interface Facts {
@@ -68,7 +68,7 @@ function queueReady(facts: Facts): Verdict {
 
 /** How an admin gives up a shard whose data is gone, while devices can still fill it again. */
 function givingUp({ observed, queue }: Facts): string[] {
-  if ((observed.status?.redis.root ?? null) !== null) return [];
+  if (sealOf(observed) !== null) return [];
   return queue.shards.flatMap(({ shard, phase, fault }) => {
     const birth = observed.identity.shards[shard];
     const isGone = phase === 'lost' || (phase === 'refused' && fault?.code === 'shard_foreign');
@@ -109,8 +109,8 @@ function ready(facts: Facts): Verdict {
 /** Nothing can be appended any more, and what is there has witnesses and a root. */
 function sealed(facts: Facts): Verdict {
   const { observed, queue, desired } = facts;
-  const root = observed.status?.redis.root ?? null;
-  if (root !== null) return yes('Sealed', `Every shard is sealed; the session's root is ${root}.`);
+  const seal = sealOf(observed);
+  if (seal !== null) return yes('Sealed', `Every shard is sealed; the session's root is ${seal.root}.`);
   if (desired.stage === 'Seal' || desired.sealing !== null) {
     const missing = queue.shards.filter((shard) => shard.phase !== 'ready').map((shard) => shard.shard);
     const text = missing.length === 0 ? '' : ` Waiting for shard ${missing.join(', ')} to be back.`;

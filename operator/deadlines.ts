@@ -13,10 +13,15 @@ export interface Deadlines {
   readonly version: string;
 }
 
+/** The last answer for each roster: a large one is not sorted and hashed in every pass. */
+const known = new WeakMap<Roster, Deadlines & { readonly closesAt: number }>();
+
 /** Deadlines of a session: `closesAt`, and for students with extra minutes so much after it. */
 export function deadlinesOf(spec: ExamSpec, roster: Roster): Deadlines {
   if (spec.closesAt === undefined) return { closesAt: null, own: new Map(), last: null, version: 'none' };
   const closesAt = Date.parse(spec.closesAt);
+  const before = known.get(roster);
+  if (before?.closesAt === closesAt) return before;
   const own = new Map<string, number>();
   let last = closesAt;
   for (const [student, minutes] of roster) {
@@ -25,7 +30,9 @@ export function deadlinesOf(spec: ExamSpec, roster: Roster): Deadlines {
     own.set(student, deadline);
     last = Math.max(last, deadline);
   }
-  return { closesAt, own, last, version: versionOf(closesAt, own) };
+  const deadlines = { closesAt, own, last, version: versionOf(closesAt, own) };
+  known.set(roster, deadlines);
+  return deadlines;
 }
 
 function versionOf(closesAt: number, own: ReadonlyMap<string, number>): string {

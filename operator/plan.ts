@@ -6,7 +6,7 @@ import { examName } from './examsession.ts';
 import type { GatewayMode, Observed } from './platform.ts';
 import type { QueueFacts, ShardFacts, ShardWitness } from './queuecontrol.ts';
 import type { Settings } from './settings.ts';
-import { isBorn, isFinalizing, provisionAt, type Stage, stageOf } from './stage.ts';
+import { isBorn, isFinalizing, provisionAt, type Stage, sealOf, stageOf } from './stage.ts';
 
 /** What should exist, and what the queue should be told. Made by {@link planSession} from facts alone. */
 export interface Desired {
@@ -231,20 +231,22 @@ function sealingOf(
     const over = drainUntil !== null && queue.now !== null && queue.now >= drainUntil;
     return allTold && over ? new Date(now).toISOString() : null;
   }
-  // A shard is sealed though the status does not say so (it was lost): the seal wins.
-  return stage === 'Seal' ? new Date(now).toISOString() : null;
+  // It is sealed though the status does not say so (it was lost): the seal wins.
+  return stage === 'Seal' || isSealedOrOver(stage) ? new Date(now).toISOString() : null;
 }
 
-function attemptPlan({ session, generation, identity, status }: Observed, attempt: number): AttemptPlan {
+function attemptPlan(observed: Observed, attempt: number): AttemptPlan {
+  const { session, generation, identity } = observed;
   const { rehearsal } = session.spec;
+  const { root, witnesses } = sealOf(observed)!;
   return {
     attempt,
     generation,
     session: { name: session.metadata.name, uid: identity.uid, exam: examName(session), rehearsal },
     table: session.spec.export.table,
     batchRows: session.spec.export.batchRows,
-    witnesses: status?.redis.witnesses ?? [],
-    root: status?.redis.root ?? '',
+    witnesses,
+    root,
   };
 }
 

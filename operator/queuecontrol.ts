@@ -7,6 +7,7 @@ import { faultOf } from './fault.ts';
 import type { DesiredQueue } from './plan.ts';
 import type { Fault, Observed } from './platform.ts';
 import { openShardLink, type ShardLink, unknownShard } from './shardlink.ts';
+import type { Seal } from './stage.ts';
 
 /** The operator's hand on the shards: who they are, what the session is, the seal. All through queue/. */
 export interface QueueControl {
@@ -49,7 +50,7 @@ export interface QueueOutcome {
   /** Shards that were initialised, session and all, and may be recorded as born. */
   readonly born: readonly number[];
   /** All shards are sealed: their final witnesses and the session's root. */
-  readonly seal: { readonly witnesses: readonly ShardWitness[]; readonly root: string } | null;
+  readonly seal: Seal | null;
 }
 
 /** How long a shard that was just initialised is waited for; after that the next pass goes on. */

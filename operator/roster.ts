@@ -1,7 +1,7 @@
 import { checkStudent } from '#queue/identity.ts';
 import { problem } from '#queue/problem.ts';
 
-/** The students that are expected, each with extra minutes after the deadline (0 for most). */
+/** The students that are expected, each with extra minutes after the deadline (0 for most). Never changed: replaced. */
 export type Roster = ReadonlyMap<string, number>;
 
 export const emptyRoster: Roster = new Map();

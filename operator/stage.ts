@@ -1,6 +1,6 @@
 import type { Deadlines } from './deadlines.ts';
 import type { Observed } from './platform.ts';
-import type { QueueFacts } from './queuecontrol.ts';
+import type { QueueFacts, ShardWitness } from './queuecontrol.ts';
 import type { Settings } from './settings.ts';
 
 /**
@@ -36,14 +36,26 @@ export function stageOf(
 ): Stage {
   const { status, session, identity } = observed;
   if (observed.attempt?.state === 'succeeded') return wasTold(observed, now, settings) ? 'Done' : 'Linger';
-  const root = status?.redis.root ?? null;
-  if (root !== null) return 'Export';
+  if (sealOf(observed) !== null) return 'Export';
   if ((status?.sealing ?? null) !== null || queue.shards.some((shard) => shard.sealedAt !== null)) return 'Seal';
   const finalizing = isFinalizing(observed, queue, deadlines);
   if (!isBorn(observed))
     return identity.shards.length === 0 && !finalizing && isEarly(session, now) ? 'Wait' : 'Provision';
   if (finalizing) return 'Drain';
   return isServing(observed, queue) ? 'Serve' : 'Provision';
+}
+
+/** What all shards were sealed with; null before. An attempt has a copy, for a status that was lost. */
+export function sealOf({ status, attempt }: Observed): Seal | null {
+  const { root = null, witnesses = [] } = status?.redis ?? {};
+  if (root !== null) return { root, witnesses };
+  return attempt === null ? null : { root: attempt.plan.root, witnesses: attempt.plan.witnesses };
+}
+
+export interface Seal {
+  /** Over all writers of all shards. */
+  readonly root: string;
+  readonly witnesses: readonly ShardWitness[];
 }
 
 /** When a waiting session is provisioned, ms since 1970. */

@@ -2,7 +2,7 @@ import { quantity } from './capacity.ts';
 import { type ConditionType, conditions, type Facts, queueFaults } from './conditions.ts';
 import type { AckMs, Observed, Sample } from './platform.ts';
 import type { QueueFacts, ShardWitness } from './queuecontrol.ts';
-import type { Stage } from './stage.ts';
+import { type Seal, type Stage, sealOf } from './stage.ts';
 
 /** A summary for people; programs look at the conditions. */
 export const phases = ['Pending', 'Provisioning', 'Active', 'Draining', 'Exporting', 'Completed', 'Failed'] as const;
@@ -69,7 +69,7 @@ export interface ExportStatus {
 /** What a pass did that the facts before it do not show. */
 export interface PassOutcome {
   /** Made by the seal: final witnesses and the root. */
-  readonly seal: { readonly witnesses: readonly ShardWitness[]; readonly root: string } | null;
+  readonly seal: Seal | null;
 }
 
 /** The status that follows from the facts of a pass and from what it did. Pure. */
@@ -98,7 +98,7 @@ export function statusOf(facts: Facts, sample: Sample | null, outcome: PassOutco
       durable,
       exported: observed.attempt?.result?.rows ?? 0,
     },
-    redis: outcome.seal ?? { witnesses: witnessesOf(observed, queue), root: before?.redis.root ?? null },
+    redis: outcome.seal ?? sealOf(observed) ?? { witnesses: witnessesOf(observed, queue), root: null },
     export: exportOf(facts),
     ackMs: sample?.ackMs ?? before?.ackMs ?? null,
     receiptPublicKey: observed.receiptPublicKey,
@@ -156,10 +156,10 @@ function studentsOf(observed: Observed, queue: QueueFacts, sample: Sample | null
   };
 }
 
-/** A witness is forgotten only with its incarnation, and after the seal never changed. */
+/** A witness is forgotten only with its incarnation. */
 function witnessesOf({ status, identity }: Observed, queue: QueueFacts): readonly ShardWitness[] {
   const known = status?.redis.witnesses ?? [];
-  if (status?.redis.root != null || queue.shards.length === 0) return known;
+  if (queue.shards.length === 0) return known;
   return queue.shards.flatMap(({ shard, witness }) => {
     const { incarnation } = identity.shards[shard] ?? {};
     const seen = witness ?? known.find((old) => old.shard === shard && old.incarnation === incarnation);

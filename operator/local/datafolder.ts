@@ -29,6 +29,7 @@ export function dataFolder(root: string) {
       receiptPublic: at('keys', 'receipt.pub.pem'),
       redisPassword: (user: string) => at('keys', `redis-${user}.password`),
     },
+    redisDir: at('redis'),
     redis: (shard: number) => ({
       dir: at('redis', String(shard)),
       config: at('redis', String(shard), 'redis.conf'),

@@ -89,7 +89,9 @@ export async function openLocalExporter(options: LocalExporterOptions): Promise<
       const last = await runProgram(attempt, ['publish'], [], 'publish', (line) =>
         show({ step: line.step, rows: line.rows, total: line.total || total, rowsPerSecond: line.rowsPerSecond }),
       );
-      await finish(attempt, 'succeeded', null, resultOf(last, attempt));
+      const result = resultOf(last);
+      if (result.root !== attempt.root) throw wrongRoot(result.root, attempt.root);
+      await finish(attempt, 'succeeded', null, result);
     } catch (error) {
       // One that failed ends the attempt, and with it the other loaders.
       shards.length = 0;
@@ -225,10 +227,20 @@ function isBlocking(error: unknown): boolean {
   return isProblem(error) && (error as { blocked?: boolean }).blocked === true;
 }
 
-function resultOf(line: ResultLine, attempt: AttemptPlan): ExportResult {
+/** The proof of the publisher is compared here as well, with what the operator itself sealed. */
+function wrongRoot(proved: string, sealed: string) {
+  const error = problem(
+    'root_differs',
+    `the exporter proved the root ${proved || '(none)'}, sealed was ${sealed}`,
+    'keep the queue and the table as they are, and report this: it must not happen',
+  );
+  return Object.assign(error, { blocked: true });
+}
+
+function resultOf(line: ResultLine): ExportResult {
   return {
     rows: line.rows ?? 0,
-    root: line.root ?? attempt.root,
+    root: line.root ?? '',
     digest: line.digest ?? '',
     report: line.report ?? '',
     rowsPerSecond: line.rowsPerSecond ?? 0,

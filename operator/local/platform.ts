@@ -45,7 +45,7 @@ export async function openLocalPlatform(options: LocalPlatformOptions): Promise<
     for (const watcher of watchers) watcher();
   };
   const keys = await ensureKeys(folder);
-  const status = await openStatusFile(folder);
+  const status = await openStatusFile(folder, identity.value.uid);
   const shards = createLocalShards({ folder, identity, keys, binary: options.redisBinary, children, changed });
   const gateways = createLocalGateways({ folder, program: programs.gateway, children, changed });
   const exporter: LocalExporter = await openLocalExporter({
@@ -56,11 +56,12 @@ export async function openLocalPlatform(options: LocalPlatformOptions): Promise<
     configOf: (attempt) => exporterConfig(folder, identity.value, attempt, keys.receiptPublic),
   });
   const session = await watchSession(folder, identity, changed);
-  const samples = startSamples(folder, gateways, async () => {
+  const boundLogs = async () => {
     await boundLog(folder.gateway.log);
     await boundLog(folder.log);
     for (const { shard } of identity.value.shards) await boundLog(folder.redis(shard).log);
-  });
+  };
+  const samples = startSamples({ file: folder.samples, gateways, tidy: boundLogs });
 
   async function observe(): Promise<Observed> {
     const { uid, generation, session: wanted, gatewayPort } = identity.value;

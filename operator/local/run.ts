@@ -5,8 +5,8 @@ import { createLoop } from '../loop.ts';
 import { createQueueControl } from '../queuecontrol.ts';
 import { createReconciler } from '../reconcile.ts';
 import { defaultSettings, type Settings } from '../settings.ts';
-import { dataFolder, makePrivateDir, readJson } from './datafolder.ts';
-import { type IdentityFile, type LocalIdentity, openIdentityFile } from './identityfile.ts';
+import { dataFolder, makePrivateDir } from './datafolder.ts';
+import { type IdentityFile, openIdentityFile, readIdentity } from './identityfile.ts';
 import { lockFolder } from './lock.ts';
 import { endOrphans, openChildrenFile } from './orphans.ts';
 import { openLocalPlatform } from './platform.ts';
@@ -58,9 +58,9 @@ export async function runLocal(options: RunOptions): Promise<LocalRun> {
   await makePrivateDir(folder.root);
   const lock = await lockFolder(folder);
   try {
-    const known = await readJson<LocalIdentity>(folder.identity);
+    const known = await readIdentity(folder);
     const session = await placeSession(folder, options.file ?? null, known?.session ?? null);
-    const identity = await openIdentityFile(folder, session);
+    const identity = await openIdentityFile(folder, known, session);
     const logger = pino({ name: 'operator' }, pino.destination({ dest: folder.log, mode: 0o600, append: true }));
     for (const what of await endOrphans(folder)) logger.warn({ what }, 'ended what an earlier run left behind');
     await settlePort(identity, host, options.port);

@@ -1,6 +1,6 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import type { Sample } from '../platform.ts';
-import { type DataFolder, writeAtomic } from './datafolder.ts';
+import { writeAtomic } from './datafolder.ts';
 import type { LocalGateways } from './gateways.ts';
 
 /** Asks the gateways for their health every second, adds it up, and keeps the history in DIR/samples.ndjson. */
@@ -19,14 +19,26 @@ interface Health {
   readonly ackMs: { readonly p50: number; readonly p99: number; readonly max: number; readonly count: number };
 }
 
-const everyMs = 1_000;
-const answerMs = 2_000;
-/** A gateway that is ready and has not answered for so long hangs: it is killed, and started again. */
-const hungMs = 30_000;
-/** Lines of history: half a working day. Above it every second one is dropped, so that old times get coarser. */
-const mostLines = 16_384;
+const sampling = {
+  everyMs: 1_000,
+  answerMs: 2_000,
+  /** A gateway that is ready and has not answered for so long hangs: it is killed, and started again. */
+  hungMs: 30_000,
+  /** Lines of history: half a working day. Above it every second one is dropped, so that old times get coarser. */
+  mostLines: 16_384,
+};
 
-export function startSamples(folder: DataFolder, gateways: LocalGateways, tidy: () => Promise<void>): Samples {
+export interface SamplesOptions {
+  /** Where the history goes (NDJSON). */
+  readonly file: string;
+  readonly gateways: Pick<LocalGateways, 'ready' | 'kill'>;
+  /** Called in each round, for what is to be tidied now and then. */
+  readonly tidy?: () => Promise<void>;
+  readonly times?: Partial<typeof sampling>;
+}
+
+export function startSamples({ file, gateways, tidy = async () => {}, times = {} }: SamplesOptions): Samples {
+  const { everyMs, answerMs, hungMs, mostLines } = { ...sampling, ...times };
   const answeredAt = new Map<number, number>();
   let latest: Sample | null = null;
   let lines: number | null = null;
@@ -76,14 +88,14 @@ export function startSamples(folder: DataFolder, gateways: LocalGateways, tidy: 
   }
 
   async function keep(line: object): Promise<void> {
-    lines ??= await countLines(folder.samples);
+    lines ??= await countLines(file);
     if (lines >= mostLines) {
-      const all = (await readFile(folder.samples, 'utf8')).split('\n').filter((text) => text !== '');
+      const all = (await readFile(file, 'utf8')).split('\n').filter((text) => text !== '');
       const kept = all.filter((_, index) => index % 2 === 1);
-      await writeAtomic(folder.samples, `${kept.join('\n')}\n`);
+      await writeAtomic(file, `${kept.join('\n')}\n`);
       lines = kept.length;
     }
-    await appendFile(folder.samples, `${JSON.stringify(line)}\n`, { mode: 0o600 });
+    await appendFile(file, `${JSON.stringify(line)}\n`, { mode: 0o600 });
     lines += 1;
   }
 

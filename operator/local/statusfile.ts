@@ -11,27 +11,22 @@ export interface LocalStatus extends SessionStatus {
 export interface StatusFile {
   /** As last written, without what is local. */
   readonly status: SessionStatus | null;
-  /** What was last written, all of it. */
-  readonly whole: LocalStatus | null;
   write(status: SessionStatus, pids: LocalStatus['pids']): Promise<LocalStatus>;
 }
 
-export async function openStatusFile(folder: DataFolder): Promise<StatusFile> {
-  let whole = await readJson<LocalStatus>(folder.status);
-  let status = whole === null ? null : withoutLocal(whole);
+/** @param uid the session's: a status of another one, left in the folder, is none */
+export async function openStatusFile(folder: DataFolder, uid: string): Promise<StatusFile> {
+  const found = await readJson<LocalStatus>(folder.status);
+  let status = found?.uid === uid ? withoutLocal(found) : null;
   return {
     get status() {
       return status;
-    },
-    get whole() {
-      return whole;
     },
     async write(next, pids) {
       const { name, uid, phase, url, ...rest } = next;
       const written: LocalStatus = { name, uid, phase, url, dataDir: folder.root, pids, ...rest };
       await writeJson(folder.status, written);
       status = next;
-      whole = written;
       return written;
     },
   };

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseDocument } from 'yaml';
 import { dataFolder, readText, writeAtomic } from '#operator/local/datafolder.ts';
-import { openIdentityFile } from '#operator/local/identityfile.ts';
+import { openIdentityFile, readIdentity } from '#operator/local/identityfile.ts';
 import { endOrphans, openChildrenFile } from '#operator/local/orphans.ts';
 import { type LocalPlatform, openLocalPlatform } from '#operator/local/platform.ts';
 import { freePort } from '#operator/local/ports.ts';
@@ -30,7 +30,7 @@ platformConformance('on one machine', async (): Promise<PlatformHarness> => {
   writeFileSync(file, yaml);
   const openOnce = async (): Promise<LocalPlatform> => {
     await endOrphans(folder);
-    const identity = await openIdentityFile(folder, await placeSession(folder, null, null));
+    const identity = await openIdentityFile(folder, await readIdentity(folder), await placeSession(folder, null, null));
     if (identity.value.gatewayPort === 0) {
       const gatewayPort = await freePort('127.0.0.1');
       await identity.update((now) => ({ ...now, gatewayPort }));

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readExamSession } from '#operator/examsession.ts';
 import { type DataFolder, dataFolder } from '#operator/local/datafolder.ts';
-import { openIdentityFile } from '#operator/local/identityfile.ts';
+import { openIdentityFile, readIdentity } from '#operator/local/identityfile.ts';
 import { placeSession, type SessionFile, watchSession } from '#operator/local/sessionfile.ts';
 import { onScopeEnd } from '#test/support/cleanup.ts';
 import { tmpFolder } from '#test/support/tmp.ts';
@@ -34,7 +34,11 @@ function edit(folder: DataFolder, text: string): void {
 async function watched(
   folder: DataFolder,
 ): Promise<{ file: SessionFile; session: () => ReturnType<typeof readExamSession>; generation: () => number }> {
-  const identity = await openIdentityFile(folder, readExamSession(readFileSync(folder.session, 'utf8')));
+  const identity = await openIdentityFile(
+    folder,
+    await readIdentity(folder),
+    readExamSession(readFileSync(folder.session, 'utf8')),
+  );
   const file = await watchSession(folder, identity, () => {});
   onScopeEnd(() => file.close());
   return { file, session: () => identity.value.session, generation: () => identity.value.generation };
