@@ -56,7 +56,7 @@ export function startProgram({ argv, cwd, env, ipc = false, detached = false }: 
   onScopeEnd(async () => {
     if (child.pid === undefined || seen.exit !== undefined) return;
     child.kill('SIGKILL');
-    await once(child, 'close');
+    await until(() => seen.exit, { what: `the end of ${argv.join(' ')} after SIGKILL` });
   });
   const tail = () => `\nstderr: ${seen.stderr.slice(-2_000)}`;
   const ended = async (timeoutMs = 10_000) => {
@@ -101,14 +101,24 @@ function collect(child: ChildProcess): Seen {
     });
   }
   child.on('message', (message) => seen.messages.push(message));
-  child.on('error', (error) => {
+  const failed = (error: Error) => {
     seen.failure = error;
     seen.exit ??= { code: null, signal: null };
-  });
-  child.on('close', (code, signal) => {
-    seen.exit = { code, signal };
-  });
+  };
+  child.on('error', failed);
+  void wholeEnd(child).then((exit) => {
+    seen.exit ??= exit;
+  }, failed);
   return seen;
+}
+
+/** The exit, once its output is complete as well. (Node emits no `close` after `child.disconnect()`.) */
+async function wholeEnd(child: ChildProcess): Promise<Exit> {
+  const outputs = [child.stdout, child.stderr].filter((output) => output !== null);
+  const closed = outputs.map((output) => once(output, 'close'));
+  const [code, signal] = (await once(child, 'exit')) as [Exit['code'], Exit['signal']];
+  await Promise.all(closed);
+  return { code, signal };
 }
 
 async function findLine<T extends Record<string, unknown>>(

@@ -42,6 +42,10 @@ test('a Redis that cannot start says why', async () => {
   await expect(startRedis({ extraArgs: ['--no-such-setting', '1'] })).rejects.toThrow(/no-such-setting/);
 });
 
+test('a program that is not there fails with the reason', async () => {
+  await expect(startProgram({ argv: ['/nowhere/program'] }).ended()).rejects.toThrow('ENOENT');
+});
+
 test('a program of the tests hands over its JSON lines and its end', async () => {
   const code = 'console.log("plain"); console.log(JSON.stringify({ kind: "up" })); setTimeout(() => {}, 60000)';
   const program = startProgram({ argv: [process.execPath, '-e', code] });
