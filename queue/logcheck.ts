@@ -54,10 +54,10 @@ export function checkLog(expected: LogExpectation, after: string | null): LogChe
         sealId = id;
         if (expected.sealId !== null && expected.sealId !== id)
           throw corruptLog(id, `is not the seal ${expected.sealId}`);
-        return;
+      } else {
+        events += head.count;
+        digest = hash('sha1', `${digest}:${head.digest}:${head.count}`, 'hex');
       }
-      events += head.count;
-      digest = hash('sha1', `${digest}:${head.digest}:${head.count}`, 'hex');
       if (id === expected.lastId) compareSums(id, expected);
     },
     end() {
