@@ -6,7 +6,7 @@ import type { WriterState } from '#queue/merkle.ts';
 import type { AttemptPlan } from './attempt.ts';
 import type { Row } from './row.ts';
 import type { Sealed } from './sealed.ts';
-import { emptyTrail, nextTrail, type Trail } from './trail.ts';
+import { emptyTrail, extendTrail, type Trail } from './trail.ts';
 
 /** Writers that do not stand where the queue says, of students whose rows are otherwise as in the log. */
 export interface StateConflict {
@@ -39,7 +39,7 @@ interface Current {
   readonly student: string;
   readonly shard: number;
   readonly writers: Map<string, State>;
-  trail: Trail;
+  readonly trail: Trail;
   suspect: boolean;
 }
 
@@ -61,7 +61,7 @@ export function compareRows(plan: AttemptPlan, sealed: Sealed): RowComparer {
     const at = current as Current;
     rows += 1;
     if (row.orderNo !== at.trail.rows + 1 || row.exam !== exam || row.shard !== at.shard) at.suspect = true;
-    at.trail = nextTrail(at.trail, row);
+    extendTrail(at.trail, row);
     const before = at.writers.get(row.writer) ?? { seq: 0, chain: originChain(uid, row.student, row.writer) };
     if (row.seq !== before.seq + 1 || row.payload.length > limits.payloadBytes) at.suspect = true;
     else at.writers.set(row.writer, { seq: row.seq, chain: nextChain(before.chain, row.payload) });
@@ -69,7 +69,7 @@ export function compareRows(plan: AttemptPlan, sealed: Sealed): RowComparer {
 
   function begin(student: string): Current {
     const shard = shardOf(student, plan.witnesses.length);
-    return { student, shard, writers: new Map(), trail: emptyTrail, suspect: false };
+    return { student, shard, writers: new Map(), trail: emptyTrail(), suspect: false };
   }
 
   function endStudent(): void {

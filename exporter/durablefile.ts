@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { link, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -86,8 +86,13 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
+/** A name in the same folder that nobody else uses: on a shared volume even pids are no names of their own. */
+export function besideOf(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${randomUUID()}.new`);
+}
+
 async function writeBeside(path: string, text: string): Promise<string> {
-  const beside = join(dirname(path), `.${basename(path)}.${process.pid}.new`);
+  const beside = besideOf(path);
   const file = await open(beside, 'w', 0o600);
   try {
     await file.writeFile(text);

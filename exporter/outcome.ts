@@ -11,7 +11,7 @@ export const exitCodes = {
 
 /**
  * Problems that a new attempt would only meet again. Everything else, also what nobody has thought of, is tried again:
- * a export that waits is better than one that is given up in silence.
+ * an export that waits is better than one that is given up in silence.
  */
 const forGood: ReadonlySet<string> = new Set([
   'usage',
@@ -28,6 +28,7 @@ const forGood: ReadonlySet<string> = new Set([
   'log_misplaced',
   'witness_differs',
   // The target is not as it must be.
+  'staging_foreign',
   'target_unfit',
   'target_has_rows',
   'database_unusable',

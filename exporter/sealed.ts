@@ -3,7 +3,7 @@ import type { Shard } from '#queue/connect.ts';
 import { writerField } from '#queue/keys.ts';
 import { type LogEntry, readLog } from '#queue/log.ts';
 import { scanFinished, scanWriters } from '#queue/writerstate.ts';
-import { emptyTrail, nextTrail, type Trail } from './trail.ts';
+import { emptyTrail, extendTrail, type Trail } from './trail.ts';
 
 /** What the sealed queue says, as far as rows can be compared with it. A few hundred bytes a writer, whatever it wrote. */
 export interface Sealed {
@@ -40,7 +40,11 @@ export async function readSealed(
 function extendTrails(trails: Map<string, Trail>, { durableAt, events }: LogEntry): void {
   for (const event of events) {
     const { student, writer, seq, payload, receivedAt, late } = event;
-    const trail = trails.get(student) ?? emptyTrail;
-    trails.set(student, nextTrail(trail, { writer, seq, payload, receivedAt, durableAt, late }));
+    let trail = trails.get(student);
+    if (!trail) {
+      trail = emptyTrail();
+      trails.set(student, trail);
+    }
+    extendTrail(trail, { writer, seq, payload, receivedAt, durableAt, late });
   }
 }

@@ -13,24 +13,30 @@ export interface Mark {
 
 /** All events of one student, in order, as one digest: two trails are equal only when every mark and the order are. */
 export interface Trail {
-  readonly rows: number;
-  readonly digest: string;
+  rows: number;
+  /** Hex. */
+  digest: string;
 }
 
-export const emptyTrail: Trail = { rows: 0, digest: '0'.repeat(64) };
+export function emptyTrail(): Trail {
+  return { rows: 0, digest: '0'.repeat(2 * digestBytes) };
+}
 
 const digestBytes = 32;
 const numbersBytes = 3 * 8 + 1 + 4;
 const scratch = Buffer.allocUnsafeSlow(digestBytes + numbersBytes + 256 + limits.payloadBytes);
 
-/** The trail after one more event: SHA-256 over the digest before and all of the mark, its lengths included. */
-export function nextTrail({ rows, digest }: Trail, mark: Mark): Trail {
+/**
+ * Goes on with one more event: the digest becomes SHA-256 over the one before and all of the mark, its lengths included.
+ * The trail is changed in place: there are as many steps as events, twice.
+ */
+export function extendTrail(trail: Trail, mark: Mark): void {
   const { writer, payload } = mark;
   const writerBytes = Buffer.byteLength(writer);
   const size = digestBytes + numbersBytes + writerBytes + payload.length;
   // A target that was tampered with may hold anything, of any length.
   const bytes = size <= scratch.length ? scratch : Buffer.allocUnsafe(size);
-  bytes.write(digest, 0, digestBytes, 'hex');
+  bytes.write(trail.digest, 0, digestBytes, 'hex');
   let at = bytes.writeDoubleBE(mark.receivedAt, digestBytes);
   at = bytes.writeDoubleBE(mark.durableAt, at);
   at = bytes.writeDoubleBE(mark.seq, at);
@@ -38,5 +44,6 @@ export function nextTrail({ rows, digest }: Trail, mark: Mark): Trail {
   at = bytes.writeUInt32BE(writerBytes, at);
   at += bytes.write(writer, at);
   bytes.set(payload, at);
-  return { rows: rows + 1, digest: hash('sha256', bytes.subarray(0, size), 'hex') };
+  trail.rows += 1;
+  trail.digest = hash('sha256', bytes.subarray(0, size), 'hex');
 }

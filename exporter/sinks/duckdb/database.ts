@@ -1,9 +1,9 @@
 import { access, link, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { problem } from '#queue/problem.ts';
-import { makePrivateFolder, syncFile, syncFolder } from '../../durablefile.ts';
+import { besideOf, makePrivateFolder, syncFile, syncFolder } from '../../durablefile.ts';
 import { duckdbTrouble } from './retry.ts';
 
 /** What DuckDB may use. */
@@ -70,8 +70,7 @@ export async function makeDatabase(path: string, limits: DatabaseLimits): Promis
   if (await isThere(path)) return;
   const folder = dirname(path);
   await makePrivateFolder(folder);
-  const beside = join(folder, `.${basename(path)}.${process.pid}.new`);
-  await rm(beside, { force: true });
+  const beside = besideOf(path);
   const database = await open(beside, { ...limits, waitMs: 0 }, 0);
   await database.connection.run('CHECKPOINT');
   await database.close();
@@ -114,6 +113,8 @@ async function connect(path: string, options: OpenOptions, waits: number): Promi
     // Nothing is fetched from anywhere; what is needed is built in.
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
+    // In a table rows have no order. In a staged file they keep that of the log.
+    preserve_insertion_order: String(path === memory),
   });
   const connection = await instance.connect();
   const interrupt = () => connection.interrupt();

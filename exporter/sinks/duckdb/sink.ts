@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import duckdb from '@duckdb/node-api';
 import { problem } from '#queue/problem.ts';
@@ -14,6 +15,7 @@ import {
   checkFile,
   claimShard,
   freezePlan,
+  ownStaging,
   pruneShard,
   readRecord,
   recordShard,
@@ -30,6 +32,7 @@ import { checkSameTable, publishStaged, readControl } from './target.ts';
  */
 export function createDuckdbSink(settings: DuckdbSettings, signal?: AbortSignal): Sink {
   const abort = signal ? { signal } : {};
+  const spillName = `publish-${randomUUID()}`;
   let prepared: { plan: AttemptPlan; files: StagingFiles } | null = null;
   let database: Database | null = null;
 
@@ -45,7 +48,7 @@ export function createDuckdbSink(settings: DuckdbSettings, signal?: AbortSignal)
 
   async function open(readOnly: boolean): Promise<Database> {
     const waitMs = settings.lockWaitSeconds * 1_000;
-    const limits = limitsFor(`publish-${process.pid}`);
+    const limits = limitsFor(spillName);
     if (!readOnly) await makeDatabase(settings.database, limits);
     database = await openDatabase(settings.database, { ...limits, waitMs, readOnly, ...abort });
     return database;
@@ -101,6 +104,7 @@ export function createDuckdbSink(settings: DuckdbSettings, signal?: AbortSignal)
 
   return {
     async prepare(plan) {
+      await ownStaging(settings.staging, plan.session.uid);
       const files = stagingFiles(settings.staging, plan.attempt);
       await freezePlan(files, planText(plan));
       prepared = { plan, files };
@@ -133,7 +137,7 @@ export function createDuckdbSink(settings: DuckdbSettings, signal?: AbortSignal)
     version: async () => `DuckDB ${duckdb.version()}`,
     async close() {
       await database?.close();
-      if (prepared) await rm(prepared.files.spill(`publish-${process.pid}`), { recursive: true, force: true });
+      if (prepared) await rm(prepared.files.spill(spillName), { recursive: true, force: true });
     },
   };
 }

@@ -4,8 +4,9 @@ import { problem } from '#queue/problem.ts';
 import { createOnce, digestFile, makePrivateFolder, readIfThere, replaceFile } from '../../durablefile.ts';
 import type { LoadedShard } from '../../sink.ts';
 
-// Staging is a folder of files. For attempt N and shard K:
+// Staging is a folder of files, one folder a session. For attempt N and shard K:
 //
+//   session                        the session's uid, made by whoever came first
 //   attempt-N/frozen.json          the plan, made by whoever came first
 //   attempt-N/shard-K.claim        made exclusively before the first row: from then on this shard is one loader's
 //   attempt-N/shard-K.parquet.part what the loader writes
@@ -17,7 +18,7 @@ import type { LoadedShard } from '../../sink.ts';
 // A claim without a record is doubtful for good. Nobody deletes a claim or a plan; files of rows are deleted when a
 // later attempt stages the same shard, so that attempts that fail do not fill the disk.
 
-/** The files of one attempt. */
+/** The files of one attempt. `staging` belongs to one session. */
 export function stagingFiles(staging: string, attempt: number) {
   const dir = join(staging, `attempt-${attempt}`);
   return {
@@ -33,6 +34,20 @@ export function stagingFiles(staging: string, attempt: number) {
 }
 
 export type StagingFiles = ReturnType<typeof stagingFiles>;
+
+/** Takes the folder for one session: another's attempts have the same numbers. */
+export async function ownStaging(staging: string, sessionUid: string): Promise<void> {
+  await makePrivateFolder(staging);
+  const path = join(staging, 'session');
+  if (await createOnce(path, `${sessionUid}\n`)) return;
+  const owner = (await readIfThere(path))?.trim();
+  if (owner === sessionUid) return;
+  throw problem(
+    'staging_foreign',
+    `the staging folder ${staging} belongs to session ${owner}`,
+    'Name another folder in sink.staging: each session needs its own.',
+  );
+}
 
 /** Freezes the text of the plan, or finds that it was frozen, with the same text. */
 export async function freezePlan(files: StagingFiles, text: string): Promise<void> {
