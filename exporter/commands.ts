@@ -4,7 +4,7 @@ import type { Lines } from './lines.ts';
 import { rate } from './lines.ts';
 import { loadShard } from './load.ts';
 import type { Logger } from './log.ts';
-import { publishExport } from './publish.ts';
+import { type PublishResult, publishExport } from './publish.ts';
 import { readRoster } from './roster.ts';
 import { openSealedShard } from './sealedshard.ts';
 import type { Sink } from './sink.ts';
@@ -39,7 +39,7 @@ export async function runLoad(job: Job, number: number): Promise<object> {
 }
 
 /** `publish`: publishes, verifies, reports. */
-export async function runPublish(job: Job): Promise<object> {
+export async function runPublish(job: Job): Promise<PublishResult> {
   const { config, sink, lines, signal } = job;
   const { plan, report, receiptPublicKey, samples } = config;
   await sink.prepare(plan);

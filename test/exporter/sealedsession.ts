@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { AttemptPlan } from '#exporter/attempt.ts';
+import { readConfig } from '#exporter/config.ts';
 import { append } from '#queue/append.ts';
 import type { QueueEvent } from '#queue/codec.ts';
 import { shardOf } from '#queue/identity.ts';
@@ -23,6 +25,11 @@ export interface SealedSession {
   /** By student, in the order of the log. */
   readonly events: ReadonlyMap<string, readonly QueueEvent[]>;
   readonly total: number;
+  /** Where the report goes. */
+  readonly report: string;
+  shardOf(student: string): TestShard;
+  /** The plan that the exporter makes of `config()`. */
+  plan(attempt?: number): AttemptPlan;
   /** The exporter's configuration for an attempt, as a file; returns its path. */
   config(attempt?: number, changes?: Readonly<Record<string, unknown>>): string;
 }
@@ -69,6 +76,7 @@ export async function sealedSession(options: SealedSessionOptions = {}): Promise
   }
   const { witnesses, root } = await sealAll(shards);
   const database = join(folder, 'exams.duckdb');
+  const report = join(folder, `report-${uid}.json`);
   const total = [...events.values()].reduce((sum, own) => sum + own.length, 0);
   const config = (attempt = 1, changes = {}) => {
     const { sink, ...rest } = changes as { sink?: object };
@@ -89,14 +97,18 @@ export async function sealedSession(options: SealedSessionOptions = {}): Promise
       },
       table: 'EXAM_ANSWERS',
       batchRows: 7,
-      report: join(folder, `report-${uid}.json`),
+      report,
       logLevel: 'warn',
     };
     mkdirSync(folder, { recursive: true });
     writeFileSync(path, JSON.stringify({ ...base, ...rest }));
     return path;
   };
-  return { uid, folder, database, shards, witnesses, root, events, total, config };
+  return {
+    ...{ uid, folder, database, report, shards, witnesses, root, events, total, config },
+    shardOf: (student) => shards[shardOf(student, count)]!,
+    plan: (attempt) => readConfig(config(attempt)).plan,
+  };
 }
 
 function withPayloads(writer: TestWriter, { payload }: SealedSessionOptions): TestWriter {
