@@ -94,20 +94,30 @@ export async function watchSession(
   let roster: Roster = new Map((await readJson<[string, number][]>(folder.rosterInForce)) ?? []);
   let seen = '';
   let reading = false;
+  let again = false;
 
+  /** One look at a time; a notice that comes during one is followed by another. */
   async function look(): Promise<void> {
+    again = true;
     if (reading) return;
     reading = true;
     try {
-      const stamp = await stampOf(folder, identity.value.session);
-      if (stamp === seen) return;
-      await read();
-      // Of what is in force now: the roster that it names may be another.
-      seen = fault === null ? await stampOf(folder, identity.value.session) : stamp;
-      changed();
+      while (again) {
+        again = false;
+        await lookOnce();
+      }
     } finally {
       reading = false;
     }
+  }
+
+  async function lookOnce(): Promise<void> {
+    const stamp = await stampOf(folder, identity.value.session);
+    if (stamp === seen) return;
+    await read();
+    // As it was before reading: what was written meanwhile is seen at the next look.
+    seen = stamp;
+    changed();
   }
 
   async function read(): Promise<void> {

@@ -8,6 +8,7 @@ import { memoryOutbox } from '#client/memoryoutbox.ts';
 import { nodeSha256 } from '#client/nodesha.ts';
 import { nodeConnect } from '#client/nodesocket.ts';
 import type { Outbox } from '#client/outbox.ts';
+import type { ConditionType } from '#operator/conditions.ts';
 import { type DataFolder, dataFolder, readText, writeAtomic } from '#operator/local/datafolder.ts';
 import { endOrphans } from '#operator/local/orphans.ts';
 import type { RunOptions } from '#operator/local/run.ts';
@@ -47,12 +48,14 @@ export interface Run {
 export const programs = { gateway: [resolve('gateway/main.ts')], exporter: [resolve('exporter/main.ts')] };
 const program = resolve('test/operator/local/runprogram.ts');
 
-export function newSession(spec = ''): Session {
+/** @param spec lines of the spec; one gateway and two shards unless they say otherwise */
+export function newSession(...spec: string[]): Session {
   const root = tmpFolder('run');
   const folder = dataFolder(join(root, 'data'));
   const file = join(root, 'session.yaml');
-  const fields = ['students: 40', 'graceSeconds: 1', 'gateway: {replicas: 2}', 'redis: {shards: 2}', spec];
-  const lines = fields.flatMap((field) => (field === '' ? [] : [`  ${field}`])).join('\n');
+  const gateways = spec.some((line) => line.startsWith('gateway:')) ? [] : ['gateway: {replicas: 1}'];
+  const fields = ['students: 40', 'graceSeconds: 1', 'redis: {shards: 2}', ...gateways, ...spec];
+  const lines = fields.map((field) => `  ${field}`).join('\n');
   writeFileSync(
     file,
     `apiVersion: untradex.io/v1alpha1\nkind: ExamSession\nmetadata: {name: algebra}\nspec:\n${lines}\n`,
@@ -127,4 +130,16 @@ function runOf(program: Program): Run {
     },
   };
   return run;
+}
+
+export function condition({ conditions }: LocalStatus, type: ConditionType) {
+  return conditions.find((one) => one.type === type)!;
+}
+
+/** One answer of a student, waited for until it is durable. */
+export async function answer(session: Session, url: string, student: string, text: string): Promise<void> {
+  const client = await session.student(student, url);
+  await client.open();
+  await client.settled(await client.submit({ text }));
+  await client.close();
 }

@@ -118,6 +118,19 @@ describe('an edit of the session in the folder', () => {
     expect([generation(), file.fault]).toEqual([2, null]);
   });
 
+  test('is never missed, however closely it follows another', async () => {
+    const { folder } = folders();
+    edit(folder, yaml(''));
+    const { session } = await watched(folder);
+    for (let round = 1; round <= 40; round++) {
+      edit(folder, yaml(`  graceSeconds: ${round}\n`));
+      // At a different moment of the reading each time.
+      await new Promise((resolve) => setTimeout(resolve, round % 5));
+      edit(folder, yaml(`  graceSeconds: ${1000 + round}\n`));
+      await until(() => session().spec.graceSeconds === 1000 + round, { what: `edit ${round}` });
+    }
+  });
+
   test('that only changes comments is none', async () => {
     const { folder } = folders();
     edit(folder, yaml(''));
