@@ -1,7 +1,9 @@
 import { Command } from 'commander';
+import { version } from '#exporter/version.ts';
 import { registerDemo } from './demo.ts';
 import { fail } from './failure.ts';
 import { registerFinalize } from './finalize.ts';
+import { forgiveClosedOutput } from './output.ts';
 import { registerPlan } from './plan.ts';
 import { registerRehearse } from './rehearse.ts';
 import { registerReport } from './report.ts';
@@ -12,10 +14,11 @@ import { registerVerify } from './verify.ts';
 
 const program = new Command('untradex')
   .description('Online exams at full speed: every acknowledged answer is kept, exported exactly once, and proved.')
-  .version('0.1.0')
+  .version(version)
   .exitOverride()
   .configureOutput({ outputError: () => {} });
 
+forgiveClosedOutput();
 registerDemo(program);
 registerRun(program);
 registerRehearse(program);

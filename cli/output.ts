@@ -43,3 +43,15 @@ export function section(title: string, rows: readonly (readonly [label: string, 
   line(paint('bold', title));
   for (const [label, value] of rows) line(`  ${label.padEnd(width)}  ${value}`);
 }
+
+/**
+ * Keeps a reader who has seen enough (`| head`) from being taken for a defect: what nobody reads is dropped. Commands
+ * that run on and on end for it (signals.ts).
+ */
+export function forgiveClosedOutput(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+    });
+  }
+}

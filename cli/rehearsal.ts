@@ -87,7 +87,7 @@ export function isComplete({ students, events, acknowledged, finished }: Rehears
 
 /** Prints the result for people. */
 export function showRehearsal(result: RehearsalResult): void {
-  const { ackMs, students, events } = result;
+  const { ackMs, ownDelayMs, students, events } = result;
   section('Students', [
     ['played', count(students)],
     ['connected at once', count(result.connectedPeak)],
@@ -107,7 +107,10 @@ export function showRehearsal(result: RehearsalResult): void {
     ['p50', time(ackMs.p50)],
     ['p99', time(ackMs.p99)],
     ['max', time(ackMs.max)],
-    ['of which here', `up to ${time(result.ownDelayMs)}: the students' own process was that late (p99)`],
+    [
+      'of which here',
+      `p99 ${time(ownDelayMs.p99)}, max ${time(ownDelayMs.max)}: so late was the students' own process`,
+    ],
   ]);
   line();
   for (const text of result.troubles) line(paint('yellow', text));

@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import { createHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import { createHistogram, type Histogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isProblem, type Problem } from '#queue/problem.ts';
 import type { Ledger } from './ledger.ts';
@@ -38,8 +38,8 @@ export interface Played {
   readonly ackMs: { readonly p50: number; readonly p99: number; readonly max: number };
   /** Acknowledged events a second, from the first to the last acknowledgement. */
   readonly eventsPerSecond: number;
-  /** How late this process's own event loop was, 99th percentile: latencies cannot be believed below it. */
-  readonly ownDelayMs: number;
+  /** How late this process's own event loop was: latencies cannot be believed below it. */
+  readonly ownDelayMs: { readonly p99: number; readonly max: number };
   /** What went wrong for students for good, or alarmed their clients; at most 20 kept. */
   readonly troubles: readonly string[];
   readonly troubleCount: number;
@@ -76,7 +76,12 @@ async function play(options: PlayOptions, tally: Tally): Promise<Played> {
   delay.disable();
   await leaveAll(students);
   options.ledger.flush();
-  return tally.result(options.students.length, Math.max(0, delay.percentile(99) / 1e6 - delayResolutionMs));
+  return tally.result(options.students.length, ownDelayOf(delay));
+}
+
+function ownDelayOf(delay: Histogram): Played['ownDelayMs'] {
+  const late = (ns: number) => Math.max(0, ns / 1e6 - delayResolutionMs);
+  return { p99: late(delay.percentile(99)), max: late(delay.max) };
 }
 
 function makeStudent(
@@ -127,7 +132,7 @@ interface Tally {
   trouble(error: unknown): void;
   /** From now on nothing counts: the exam is over. */
   close(): void;
-  result(students: number, ownDelayMs: number): Played;
+  result(students: number, ownDelayMs: Played['ownDelayMs']): Played;
 }
 
 const troublesKept = 20;
