@@ -36,7 +36,10 @@ export type Refusal =
 
 /** Whoever wants to know what becomes of a lane's events. Never called from within `offer`. */
 export interface LaneListener {
-  /** Everything up to `seq` is durable. */
+  /**
+   * Everything of the lane up to `seq` is durable. Connections share lanes, perhaps with copies of their outbox: one of
+   * them may only be told as much of it as it has offered itself, without a gap, and heard to be accepted or a repeat.
+   */
   durable(seq: number): void;
   /** Everything after `durable` was dropped and will not become durable unless it is offered again. */
   refused(kind: Refusal, durable: State): void;
