@@ -4,6 +4,7 @@ import { type Kill, planKills, runChaos } from './chaos.ts';
 import { compareLedger } from './compare.ts';
 import { type DemoResult, makeDemoResult } from './demoresult.ts';
 import { demoName, writeDemoSession } from './demosession.ts';
+import { startExportProgress } from './exportprogress.ts';
 import { openFolder } from './folder.ts';
 import { openLedger } from './ledger.ts';
 import { count, note, time } from './output.ts';
@@ -103,10 +104,17 @@ async function finalizeDemo(options: DemoOptions, run: RunProcess): Promise<{ st
   await setSessionField(dataFolder(options.folder).session, ['spec', 'phase'], 'Finalizing');
   note('finalizing: seal, export, verify');
   const wait = { what: 'the export', timeoutMs: within.completed, signal: options.signal };
-  await run.until((status) => status.phase === 'Exporting' || status.phase === 'Completed', wait);
-  const began = performance.now();
-  const status = await run.until(({ phase }) => phase === 'Completed', wait);
-  return { status, exportMs: performance.now() - began };
+  const progress = startExportProgress();
+  const unlisten = run.onStatus(progress.show);
+  try {
+    await run.until((status) => status.phase === 'Exporting' || status.phase === 'Completed', wait);
+    const began = performance.now();
+    const status = await run.until(({ phase }) => phase === 'Completed', wait);
+    return { status, exportMs: performance.now() - began };
+  } finally {
+    unlisten();
+    progress.stop();
+  }
 }
 
 interface Completed {

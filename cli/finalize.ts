@@ -3,9 +3,9 @@ import type { LocalStatus } from '#operator/local/statusfile.ts';
 import { durationOption } from './duration.ts';
 import { examples } from './examples.ts';
 import { exitCodeOfSignal, exitCodes } from './exitcodes.ts';
+import { startExportProgress } from './exportprogress.ts';
 import { type Folder, openFolder } from './folder.ts';
 import { count, json, line, note, paint, time } from './output.ts';
-import { startProgress } from './progress.ts';
 import { setSessionField } from './sessionfile.ts';
 import { listenForStop } from './signals.ts';
 import { complaints, followStatus, holds } from './statusfile.ts';
@@ -56,7 +56,7 @@ const quietMs = 10_000;
 async function waitForVerdict(folder: Folder, { timeout, json: asJson }: Options): Promise<number> {
   const stop = listenForStop();
   const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(timeout)]);
-  const progress = startProgress('exporting', 1);
+  const progress = startExportProgress();
   const hint = `nothing has changed for ${time(quietMs)}: is \`untradex run --data ${folder.at.root}\` running?`;
   const quiet = setTimeout(() => progress.say(hint), quietMs);
   let last: LocalStatus | undefined;
@@ -65,10 +65,7 @@ async function waitForVerdict(folder: Folder, { timeout, json: asJson }: Options
       quiet.refresh();
       if (status.phase !== last?.phase) progress.say(paint('dim', status.phase, process.stderr));
       last = status;
-      if (status.export !== null) {
-        const { step, rows, total, rowsPerSecond } = status.export;
-        progress.update(rows, `${step} ${count(rows)} rows, ${count(rowsPerSecond)}/s`, Math.max(total, 1));
-      }
+      progress.show(status);
       if (isOver(status)) break;
     }
   } finally {

@@ -15,6 +15,8 @@ export interface RunProcess {
    * @throws Problem `run_ended`, `run_failed` (phase Failed), `timeout`; the signal's reason when aborted
    */
   until(test: (status: LocalStatus) => boolean, wait: UntilOptions): Promise<LocalStatus>;
+  /** Calls back at each change; returns what ends that. */
+  onStatus(listener: (status: LocalStatus) => void): () => void;
   /** Asks it to stop, and kills it when it has not within 20 s. Resolves when it is gone. */
   stop(): Promise<void>;
 }
@@ -31,7 +33,6 @@ export interface RunProcessOptions {
   readonly cli: readonly string[];
   /** What follows `run`. `--json` is added. */
   readonly args: readonly string[];
-  onStatus?(status: LocalStatus): void;
 }
 
 const stopWithinMs = 20_000;
@@ -41,16 +42,17 @@ const stderrKept = 8_192;
  * Starts `untradex run --json` as a child. It holds an IPC channel to this process, so that it stops by itself when
  * this process is killed: nothing is left behind.
  */
-export function startRunProcess({ cli, args, onStatus }: RunProcessOptions): RunProcess {
+export function startRunProcess({ cli, args }: RunProcessOptions): RunProcess {
   const child = spawn(process.execPath, [...cli, 'run', '--json', ...args], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   child.channel?.unref();
   let status: LocalStatus | undefined;
   let stderr = '';
+  const listeners = new Set<(status: LocalStatus) => void>();
   createInterface({ input: child.stdout! }).on('line', (text) => {
     status = JSON.parse(text) as LocalStatus;
-    onStatus?.(status);
+    for (const listener of listeners) listener(status);
   });
   child.stderr!.on('data', (bytes: Buffer) => {
     stderr = (stderr + bytes.toString()).slice(-stderrKept);
@@ -64,6 +66,10 @@ export function startRunProcess({ cli, args, onStatus }: RunProcessOptions): Run
       return status;
     },
     ended,
+    onStatus(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     until: (test, wait) =>
       waitFor(
         child,
