@@ -2,9 +2,9 @@ import { resolve } from 'node:path';
 import { type Kill, planKills, runChaos } from './chaos.ts';
 import { type Folder, readGivenFile } from './folder.ts';
 import { countingLedger, openLedger } from './ledger.ts';
+import { livePids } from './livepids.ts';
 import { count, line, note, paint, section, time } from './output.ts';
 import { showPlay } from './playprogress.ts';
-import { readStatus } from './statusfile.ts';
 import { makeMark, type Played, playStudents, studentIds } from './students.ts';
 import { openMint } from './studenttoken.ts';
 
@@ -60,7 +60,7 @@ export async function playRehearsal(folder: Folder, options: RehearsalOptions): 
     plan: planKills(options.kills, durationMs, seed),
     seed,
     signal,
-    pids: async () => (await readStatus(folder))?.pids ?? { gateway: [], redis: [] },
+    pids: () => livePids(folder),
     onKill: ({ target, pid, atMs }) => shown.say(`killed ${target} ${pid} after ${time(atMs)}`),
   });
   try {
