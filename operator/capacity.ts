@@ -104,7 +104,7 @@ function redisOf(spec: ExamSpec, shards: number, settings: CapacitySettings, why
   const file = events * (bytes + settings.diskBytesPerEvent);
   const storageBytes = roundUp(Math.max(file / settings.fullAt, settings.redisLeastStorage), GiB);
   why.push(
-    `${quantity(storageBytes)} of storage a shard: the append-only file grows to about ${megabytes(file)}, at most ${settings.diskBytesPerEvent} bytes an event beside the answer, and is not to pass ${settings.fullAt * 100} %.`,
+    `${quantity(storageBytes)} of storage a shard: the append-only file grows to about ${megabytes(file)}, with at most ${settings.diskBytesPerEvent} bytes an event beside the answer, and is not to pass ${settings.fullAt * 100} %.`,
   );
   const reloadSeconds = Math.ceil(file / settings.reloadBytesPerSecond);
   why.push(

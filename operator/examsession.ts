@@ -20,7 +20,7 @@ export const sessionDefaults = {
   rehearsal: false,
   answers: { perStudent: 200, bytes: 250 },
   gateway: { studentsPerReplica: 5_000 },
-  redis: { studentsPerShard: 20_000 },
+  redis: { studentsPerShard: 10_000 },
   export: { table: 'EXAM_ANSWERS', batchRows: 5_000 },
 } as const satisfies Record<string, unknown>;
 

@@ -67,6 +67,22 @@ export function platformConformance(name: string, harness: () => Promise<Platfor
       await shardsReady(harness);
     });
 
+    test('makes a shard anew that is given up, and holds the gateways meanwhile', async () => {
+      const harness = await open();
+      await makeShards(harness);
+      await gatewaysReady(harness, { replicas: 1 }, 1, 'serve');
+      const before = await harness.platform.observe();
+      const desired = await desiredOf(harness, { replicas: 1, hold: true });
+      await harness.platform.apply({ ...desired, shards: { ...desired.shards, refill: [1] } });
+      const after = await harness.platform.observe();
+      const [kept, anew] = after.identity.shards;
+      expect(kept).toEqual(before.identity.shards[0]);
+      expect(anew).toMatchObject({ shard: 1, born: false });
+      expect(anew!.incarnation).not.toBe(before.identity.shards[1]!.incarnation);
+      expect(after.gateways).toEqual(before.gateways);
+      await makeShards(harness);
+    });
+
     test('runs as many gateways as desired, in the mode desired', async () => {
       const harness = await open();
       await makeShards(harness);
