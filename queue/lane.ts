@@ -41,7 +41,11 @@ export interface LaneListener {
    * them may only be told as much of it as it has offered itself, without a gap, and heard to be accepted or a repeat.
    */
   durable(seq: number): void;
-  /** Everything after `durable` was dropped and will not become durable unless it is offered again. */
+  /**
+   * Everything after `durable` was dropped and will not become durable unless it is offered again. After `forked` and
+   * `superseded` the lane has another history than the one that was offered: nothing that a connection has offered
+   * before counts as accepted any more, not even at or below `durable`.
+   */
   refused(kind: Refusal, durable: State): void;
 }
 

@@ -49,7 +49,12 @@ function serve({ shards }: HistoryGatewayConfig): void {
   async function open(id: number, student: string, writer: string): Promise<void> {
     const listener: LaneListener = {
       durable: (seq) => say({ kind: 'durable', id, seq: Math.min(seq, seats.get(id)?.proven ?? 0) }),
-      refused: (refusal) => say({ kind: 'refused', id, refusal }),
+      refused: (refusal, durable) => {
+        const seat = seats.get(id);
+        const isOther = refusal === 'forked' || refusal === 'superseded';
+        if (seat) seat.proven = isOther ? 0 : Math.min(seat.proven, durable.seq);
+        say({ kind: 'refused', id, refusal });
+      },
     };
     try {
       const lane = await writerOf(student).attach(student, writer, listener);
