@@ -223,7 +223,8 @@ export function resume(connection: Connection, reason: number): void {
 /** To be called each second: pings, and ends what is silent, slow to shake hands, or past the end of its token. */
 export function tend(connection: Connection, now: number): void {
   if (connection.phase === 'handshake') {
-    if (now - connection.openedAt > handshakeMs) finish(connection, closeCodes.policy, 'no handshake in time');
+    if (connection.paused === 0 && now - connection.openedAt > handshakeMs)
+      finish(connection, closeCodes.policy, 'no handshake in time');
   } else if (connection.phase === 'ready') {
     if (now > connection.expiresAt) closeConnection(connection, closeCodes.policy, 'token_expired', true);
     else if (isSilent(connection, now)) closeConnection(connection, closeCodes.away, 'silent for too long');

@@ -118,7 +118,10 @@ function assemble(config: GatewayConfig, log: Logger) {
   const lobby: Lobby = createLobby({
     hub,
     students,
-    closed: (_, code, lastedMs) => metrics.closed(code, lastedMs / 1_000),
+    closed(connection, code, lastedMs) {
+      metrics.closed(code, lastedMs / 1_000);
+      log.debug({ connection: connection.id, code, lastedMs }, 'a connection ended');
+    },
   });
   const admission: Admission = createAdmission({
     capacity: config.capacity,

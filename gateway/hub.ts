@@ -204,7 +204,7 @@ function describe(seat: Seat, { state, deadline, finished }: WriterStanding): un
 }
 
 async function finishPaper(parts: HubParts, seat: Seat, writer: string, lastSeq: number): Promise<unknown> {
-  await accepted(seat, lastSeq);
+  await settleAccepted(seat, lastSeq);
   const { state } = await ask(seat, writer);
   if (state.seq < lastSeq) throw new Refused(`gap:${state.seq + 1}`);
   if (state.seq > lastSeq) throw new Refused(`more:${state.seq}`);
@@ -216,27 +216,18 @@ async function finishPaper(parts: HubParts, seat: Seat, writer: string, lastSeq:
   return { lastSeq, chain: state.chain, time: reply.at, receipt };
 }
 
-/** Waits until what this process has accepted of the writer, up to `lastSeq`, is durable. Bounded. */
-async function accepted(seat: Seat, lastSeq: number): Promise<void> {
+/**
+ * Waits until what this process has accepted of the writer, up to `lastSeq`, is durable or given back. Bounded. Either
+ * way the shard then tells what is durable.
+ */
+async function settleAccepted(seat: Seat, lastSeq: number): Promise<void> {
   const { lane } = seat;
-  if (!lane || !seat.link.writer || lane.durable.seq >= lastSeq || lane.head.seq < lastSeq) return;
-  const settled = await waitDurable(seat, lane.writer, lastSeq);
-  if (!settled) throw new Refused('unavailable');
-}
-
-async function waitDurable(seat: Seat, writer: string, lastSeq: number): Promise<boolean> {
+  if (!lane || lane.durable.seq >= lastSeq || lane.head.seq < lastSeq) return;
   const { promise, resolve } = Promise.withResolvers<boolean>();
-  const listener = {
-    durable: (seq: number) => seq >= lastSeq && resolve(true),
-    // The connection's own listener says why; Finish will see what is durable.
-    refused: () => resolve(true),
-  };
-  const timer = setTimeout(() => resolve(false), durableWaitMs);
-  const lane = await seat.link.writer!.attach(seat.student.id, writer, listener);
-  try {
-    return lane.durable.seq >= lastSeq || (await promise);
-  } finally {
-    clearTimeout(timer);
-    seat.link.writer!.detach(lane, listener);
-  }
+  const timer = setTimeout(resolve, durableWaitMs, false);
+  seat.finishWait = { seq: lastSeq, done: () => resolve(true) };
+  const isSettled = await promise;
+  seat.finishWait = null;
+  clearTimeout(timer);
+  if (!isSettled) throw new Refused('unavailable');
 }

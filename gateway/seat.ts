@@ -26,6 +26,8 @@ export interface Seat {
   listener: LaneListener | null;
   isOpening: boolean;
   isFinishing: boolean;
+  /** What Finish waits for, while it does: everything up to `seq` durable, or given back. */
+  finishWait: { readonly seq: number; readonly done: () => void } | null;
   /** Invocations that wait for their event to be durable: seqs and ids, in order of arrival. */
   waitingSeqs: number[];
   waitingIds: string[];
@@ -59,6 +61,7 @@ export function createSeat(connection: Connection, student: Student, link: Shard
     listener: null,
     isOpening: false,
     isFinishing: false,
+    finishWait: null,
     waitingSeqs: [],
     waitingIds: [],
     provenHigh: 0,
@@ -200,6 +203,7 @@ export function announceDurable(seat: Seat, durable: number): void {
     text += records.durable(seq);
   }
   if (text !== '') send(seat.connection, text);
+  if (seat.finishWait !== null && seq >= seat.finishWait.seq) seat.finishWait.done();
 }
 
 function takeCompleted(seat: Seat, seq: number): string {
@@ -228,6 +232,7 @@ function failWaiting(seat: Seat, error: string): void {
   seat.waitingSeqs = [];
   seat.waitingIds = [];
   resume(seat.connection, pauses.window);
+  seat.finishWait?.done();
 }
 
 /** What the wire says of refusals that only mean: open again, here or elsewhere, and go on. */
