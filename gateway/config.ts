@@ -114,7 +114,7 @@ export interface GatewayConfig {
 }
 
 /**
- * Reads a gateway's configuration (JSON; documented in docs/wire-protocol.md) and the files that it names; relative
+ * Reads a gateway's configuration (JSON; documented in docs/gateway.md) and the files that it names; relative
  * paths begin at its own folder. @throws one Problem `gateway_config_invalid` that lists everything that is wrong
  */
 export function readConfig(path: string): GatewayConfig {
