@@ -243,7 +243,8 @@ export function announceRefused(seat: Seat, kind: Refusal, durable: State): void
   const error = passing[kind] ?? kind;
   const hasSends = seat.sentHigh > seat.toldHigh;
   // What was proven of a lane that took another turn may be proven anew, from the first event on.
-  seat.provenHigh = kind === 'forked' ? 0 : Math.min(seat.provenHigh, durable.seq);
+  const isOther = kind === 'forked' || kind === 'superseded';
+  seat.provenHigh = isOther ? 0 : Math.min(seat.provenHigh, durable.seq);
   seat.sentHigh = seat.toldHigh = Math.max(seat.toldHigh, durable.seq);
   seat.resendAsked = 0;
   failWaiting(seat, error);
