@@ -47,6 +47,8 @@ const overDrainMs = 3_000;
 export function createLocalGateways(options: LocalGatewaysOptions): LocalGateways {
   const { folder, program, children, changed } = options;
   const gateways = new Set<Gateway>();
+  /** Those that drain; they leave `gateways` when they are gone. */
+  const stopping = new Map<Gateway, Promise<void>>();
   let count = 0;
   let drainMs = overDrainMs;
 
@@ -118,9 +120,9 @@ export function createLocalGateways(options: LocalGatewaysOptions): LocalGateway
     }
   }
 
-  /** It leaves the set when it is gone: until then it counts as one that runs. */
-  async function stopGateway(gateway: Gateway): Promise<void> {
-    if (stopping.has(gateway)) return stopping.get(gateway);
+  function stopGateway(gateway: Gateway): Promise<void> {
+    const known = stopping.get(gateway);
+    if (known !== undefined) return known;
     const stopped = gateway.process.stop(drainMs).then(() => {
       gateways.delete(gateway);
       stopping.delete(gateway);
@@ -130,7 +132,6 @@ export function createLocalGateways(options: LocalGatewaysOptions): LocalGateway
     return stopped;
   }
 
-  const stopping = new Map<Gateway, Promise<void>>();
   const isServing = (gateway: Gateway) =>
     gateway.opsPort !== null && gateway.process.pid !== null && !stopping.has(gateway);
 

@@ -72,12 +72,12 @@ export function supervise(options: SuperviseOptions): Supervised {
     }
     child = started;
     const ended = endOf(started);
-    if (started.pid !== undefined) await children.add(started.pid, what);
+    if (started.pid !== undefined) await children.add(started.pid, what).catch(unrecorded);
     if (stopped) void end(lateStopMs);
     changed();
     const how = await ended;
     child = null;
-    if (started.pid !== undefined) await children.remove(started.pid);
+    if (started.pid !== undefined) await children.remove(started.pid).catch(unrecorded);
     return how;
   }
 
@@ -130,6 +130,12 @@ export function supervise(options: SuperviseOptions): Supervised {
     },
   };
 }
+
+/**
+ * The record cannot be written (a full disk): that must not end what it is about. A later run finds the process by its
+ * command line (orphans.ts), and knows one that is gone by its start.
+ */
+function unrecorded(): void {}
 
 /** How a process ended, in words; also when it could not be started at all. */
 function endOf(child: ChildProcess): Promise<string> {

@@ -3,13 +3,13 @@ import { openSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { dataFolder } from '#operator/local/datafolder.ts';
-import { openChildrenFile } from '#operator/local/orphans.ts';
+import { type ChildrenFile, openChildrenFile } from '#operator/local/orphans.ts';
 import { type Supervised, supervise } from '#operator/local/supervise.ts';
 import { onScopeEnd } from '#test/support/cleanup.ts';
 import { tmpFolder } from '#test/support/tmp.ts';
 import { until } from '#test/support/until.ts';
 
-function superviseNode(program: string): Supervised & { starts: number } {
+function superviseNode(program: string, children?: ChildrenFile): Supervised & { starts: number } {
   const folder = dataFolder(tmpFolder('supervise'));
   const logFile = join(folder.root, 'log');
   const log = openSync(logFile, 'a');
@@ -17,7 +17,7 @@ function superviseNode(program: string): Supervised & { starts: number } {
   const supervised = supervise({
     what: 'redis 7',
     logFile,
-    children: openChildrenFile(folder),
+    children: children ?? openChildrenFile(folder),
     changed: () => {},
     start: async () => {
       counted.starts += 1;
@@ -64,6 +64,14 @@ describe('a supervised process', () => {
     const { starts } = one;
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(one.starts).toBe(starts);
+  });
+
+  test('is supervised also when the disk is too full to record it', async () => {
+    const full = () => Promise.reject(new Error('ENOSPC'));
+    const one = superviseNode('setInterval(() => {}, 1000)', { add: full, remove: full });
+    const first = await until(() => one.pid, { what: 'the process' });
+    process.kill(first, 'SIGKILL');
+    await until(() => one.pid !== first && one.pid, { what: 'the next one' });
   });
 
   test('that cannot be started at all is a fault, not a crash', async () => {
