@@ -4,6 +4,7 @@ import { problem } from '#queue/problem.ts';
 import { examples } from './examples.ts';
 import { exitCodeOfSignal, exitCodes } from './exitcodes.ts';
 import { type Folder, openFolder } from './folder.ts';
+import { livePids } from './livepids.ts';
 import { json } from './output.ts';
 import { listenForStop } from './signals.ts';
 import { readStatus } from './statusfile.ts';
@@ -88,10 +89,11 @@ function refuseRealExam({ session }: Folder): void {
 
 async function urlOf(folder: Folder): Promise<string> {
   const status = await readStatus(folder);
-  if (status?.phase === 'Active' && status.url !== null) return status.url;
+  const runs = (await livePids(folder)).gateway.length > 0;
+  if (runs && status?.phase === 'Active' && status.url !== null) return status.url;
   throw problem(
     'not_active',
-    `${folder.session.metadata.name} does not take answers: it is ${status?.phase ?? 'not running'}`,
+    `${folder.session.metadata.name} does not take answers: it is ${runs ? status?.phase : 'not running'}`,
     `start it with \`untradex run --data ${folder.at.root}\` and wait for Active`,
   );
 }
