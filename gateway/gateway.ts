@@ -41,6 +41,9 @@ const tickMs = 1_000;
 /** For the last audit records, which are no evidence, at the end of a drain. */
 const auditPatienceMs = 500;
 
+/** For the last answers to leave. */
+const lastAnswersMs = 300;
+
 /** Connects to the shards, in the background, and listens: students may come before every shard is there. */
 export async function startGateway(config: GatewayConfig, log: Logger): Promise<Gateway> {
   const parts = assemble(config, log);
@@ -75,13 +78,17 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
       lag.stop();
       await Promise.race([auditor.flush(), sleep(auditPatienceMs)]);
       await closeLinks(links);
-      for (const one of [server, ops]) {
-        one.close();
-        one.closeAllConnections();
-      }
+      await Promise.all([shut(server), shut(ops)]);
       return done;
     },
   };
+}
+
+/** Lets requests that have their answer go; what is left after a moment is cut. */
+async function shut(server: Server): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve));
+  await Promise.race([closed, sleep(lastAnswersMs)]);
+  server.closeAllConnections();
 }
 
 async function listen(server: Server, options: ListenOptions): Promise<number> {

@@ -23,6 +23,7 @@ interface Answer {
 /** Bytes of one body; and bodies that are read or wait at the same time, so that together they stay bounded. */
 const maxBodyBytes = 1_048_576;
 const maxAtOnce = 64;
+const maxOfStudent = 4;
 
 const shardWaitMs = 3_000;
 const durableWaitMs = 20_000;
@@ -40,12 +41,15 @@ const statuses: Readonly<Record<string, number>> = {
 export function createIngest(): Ingest {
   let atOnce = 0;
   return async (request, response, student, link) => {
+    if (student.posts >= maxOfStudent) return reply(response, tooMuch(1));
     if (atOnce >= maxAtOnce || link.isPressed) return reply(response, tryLater('busy'));
     atOnce++;
+    student.posts++;
     try {
       reply(response, await answer(request, response, student, link));
     } finally {
       atOnce--;
+      student.posts--;
     }
   };
 }
@@ -56,10 +60,11 @@ async function answer(
   student: Student,
   link: ShardLink,
 ): Promise<Answer> {
-  const body = await readBody(request);
+  // A client that goes away while it sends gets no answer anyway.
+  const body = await readBody(request).catch(() => Buffer.alloc(0));
   if (body === null) return failure(413, 'too_large', `A request has at most ${maxBodyBytes} bytes.`);
   const waitMs = charge(student.messages, 1 + body.length / 1_024, Date.now());
-  if (waitMs > 0) return { ...failure(429, 'rate', 'Too much at once.'), retryAfterSeconds: Math.ceil(waitMs / 1_000) };
+  if (waitMs > 0) return tooMuch(Math.ceil(waitMs / 1_000));
   const events = readIngestBody(body);
   if ('status' in events) return failure(events.status, events.code, events.message);
   if (!link.writer) return failure(410, 'sealed', 'Nothing more is taken.');
@@ -160,6 +165,10 @@ function refuse(kind: string, lane: Lane): Answer {
 
 function failure(status: number, error: string, message: string): Answer {
   return { status, body: { error, message } };
+}
+
+function tooMuch(retryAfterSeconds: number): Answer {
+  return { ...failure(429, 'rate', 'Too much at once.'), retryAfterSeconds };
 }
 
 function tryLater(error: string): Answer {

@@ -1,7 +1,7 @@
 import { nextChain, originChain } from '#queue/chain.ts';
 import { compareEvents } from '#queue/log.ts';
 import type { Lane } from '#queue/shardwriter.ts';
-import { tryTake } from './bucket.ts';
+import { createBucket, tryTake } from './bucket.ts';
 import type { ShardLink } from './shardlink.ts';
 import type { Student } from './students.ts';
 
@@ -16,14 +16,17 @@ export interface Lookups {
 /** Entries of the log (batches) that one comparison reads, from the newest back. */
 const maxEntries = 500;
 
-/** Comparisons that may wait. */
+/** Comparisons that may wait; and of a process in a second, and at once: each may read many MiB. */
 const maxWaiting = 256;
+const perSecond = 5;
+const burst = 100;
 
 /**
  * Compares repeats that no lane remembers. Rare: a client learns at Open what is durable and has no reason to send it
  * again. It reads the log, so it is rationed: one at a time in a process, few a student, a bounded part of the log.
  */
 export function createLookups(): Lookups {
+  const ration = createBucket(perSecond, burst, Date.now());
   let waiting = 0;
   let last: Promise<unknown> = Promise.resolve();
 
@@ -33,7 +36,8 @@ export function createLookups(): Lookups {
       // A whole history, as an outbox that was rescued to a file sends: the chain alone tells.
       if (firstSeq === 1 && payloads.length === seq)
         return chainOver(link, lane, payloads) === chain ? 'same' : 'other';
-      if (waiting >= maxWaiting || !tryTake(student.lookups, Date.now())) return 'unknown';
+      const now = Date.now();
+      if (waiting >= maxWaiting || !tryTake(student.lookups, now) || !tryTake(ration, now)) return 'unknown';
       waiting++;
       const found = last.then(() => compare(link, lane, firstSeq, payloads));
       last = found;

@@ -47,6 +47,8 @@ export function createServer(parts: ServerParts): Server {
     keepAliveTimeout: 10_000,
     connectionsCheckingInterval: 2_000,
     maxHeaderSize: 16_384,
+    // Some HTTP clients offer h2c with every request: those are requests like others.
+    shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === 'websocket',
   });
   // Those in excess could not even be told to come back: leave room for the telling.
   server.maxConnections = parts.capacity + 2_000;

@@ -10,6 +10,8 @@ export interface Student {
   readonly messages: Bucket;
   readonly connects: Bucket;
   readonly lookups: Bucket;
+  /** Requests to `/exam/events` that are under way. */
+  posts: number;
   /** Whether an alarm was raised on this student's word: a word can be wrong, so one is enough. */
   hasAlarmed: boolean;
 }
@@ -52,6 +54,7 @@ export function createStudents(limits: GatewayLimits): Students {
           messages: createBucket(limits.studentMessagesPerSecond, limits.studentMessageBurst, now),
           connects: createBucket(limits.studentConnectsPerSecond, limits.studentConnectBurst, now),
           lookups: createBucket(lookupsPerSecond, lookupBurst, now),
+          posts: 0,
           hasAlarmed: false,
         };
         students.set(id, student);
@@ -82,7 +85,7 @@ export function createStudents(limits: GatewayLimits): Students {
           sweeping = null;
           return;
         }
-        const isIdle = student.connections.size === 0 && isFull(student.connects, now);
+        const isIdle = student.connections.size === 0 && student.posts === 0 && isFull(student.connects, now);
         if (isIdle && isFull(student.messages, now) && isFull(student.lookups, now)) students.delete(student.id);
       }
     },

@@ -168,6 +168,17 @@ describe('sockets without a request', () => {
     return socket;
   };
 
+  it('may offer h2c with a request, as some clients always do', async () => {
+    const token = await session.token('java');
+    const offer = 'Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n';
+    const answer = text(
+      raw(
+        `POST /exam/negotiate HTTP/1.1\r\nHost: x\r\n${offer}Authorization: Bearer ${token}\r\nContent-Length: 0\r\n\r\n`,
+      ),
+    );
+    expect(await answer).toMatch(/^HTTP\/1.1 200/);
+  });
+
   it('get an answer to nonsense, and are closed', async () => {
     expect(await text(raw('NONSENSE\r\n\r\n'))).toMatch(/^HTTP\/1.1 400/);
     expect(await text(raw(`GET /exam HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`))).toMatch(
