@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
-import { rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { examples } from './examples.ts';
 import { exitCodeOfSignal, exitCodes } from './exitcodes.ts';
@@ -69,7 +69,7 @@ async function demo(options: Options): Promise<number> {
       ledger,
       signal: stop.signal,
     });
-    if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(result, undefined, 2)}\n`);
+    if (options.json !== undefined) writeResult(options.json, result);
     showDemo(result);
     return isProven(result) ? exitCodes.ok : exitCodes.failed;
   } catch (error) {
@@ -80,4 +80,9 @@ async function demo(options: Options): Promise<number> {
   } finally {
     stop.release();
   }
+}
+
+function writeResult(file: string, result: object): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(result, undefined, 2)}\n`);
 }
