@@ -13,7 +13,7 @@ export interface AttemptPlan {
   };
   /** From 1; a later attempt has a greater number. */
   readonly attempt: number;
-  /** What takes the rows, for people and for the comparison of plans: the kind of sink and where it is. No secrets. */
+  /** What takes the rows: the kind of sink and where it is, seen from its staging. No secrets. */
   readonly target: string;
   /** Name of the table, with the suffix of a rehearsal. */
   readonly table: string;

@@ -41,7 +41,7 @@ export async function runLoad(job: Job, number: number): Promise<object> {
 /** `publish`: publishes, verifies, reports. */
 export async function runPublish(job: Job): Promise<PublishResult> {
   const { config, sink, lines, signal } = job;
-  const { plan, report, receiptPublicKey, samples } = config;
+  const { plan, target, report, receiptPublicKey, samples } = config;
   await sink.prepare(plan);
   const roster = config.roster === null ? null : await readRoster(config.roster);
   const open: Shard[] = [];
@@ -50,7 +50,7 @@ export async function runPublish(job: Job): Promise<PublishResult> {
     return open;
   };
   try {
-    const options = { plan, sink, lines, signal, report, roster, receiptPublicKey, samples };
+    const options = { plan, target, sink, lines, signal, report, roster, receiptPublicKey, samples };
     return await publishExport({ ...options, connect: connectAll });
   } finally {
     await Promise.all(open.map((shard) => shard.close()));

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { dirname, resolve } from 'node:path';
+import { dirname, relative, resolve } from 'node:path';
 import { z } from 'zod';
 import type { Endpoint } from '#queue/client.ts';
 import { problem } from '#queue/problem.ts';
@@ -87,6 +87,8 @@ export interface ExporterConfig {
   readonly plan: AttemptPlan;
   readonly shards: readonly { readonly endpoint: Endpoint; readonly identity: ShardIdentity }[];
   readonly sink: { readonly kind: 'duckdb' } & DuckdbSettings;
+  /** The sink in words, for people. */
+  readonly target: string;
   /** Where the report goes. */
   readonly report: string;
   /** PEM, for the report: with it anybody can check a receipt. */
@@ -140,6 +142,7 @@ function build(json: unknown, folder: string, wrong: string[]): ExporterConfig |
       identity: { uid: session.uid, shard: index, shards: data.shards.length, incarnation },
     })),
     sink: { ...sink, database: at(sink.database), staging: at(sink.staging) },
+    target: `${sink.kind} ${at(sink.database)}`,
     report: at(data.report),
     receiptPublicKey: data.receiptPublicKey ?? null,
     samples: data.samples == null ? null : at(data.samples),
@@ -153,7 +156,8 @@ function planOf(data: ConfigFile, at: (path: string) => string): AttemptPlan {
   return {
     session,
     attempt,
-    target: `${sink.kind} ${at(sink.database)}`,
+    // Relative: a folder that was moved as a whole still holds the same attempt.
+    target: `${sink.kind} ${relative(at(sink.staging), at(sink.database))}`,
     table: tableOf(data.table, session.rehearsal),
     batchRows,
     witnesses: data.witnesses.toSorted((a, b) => a.shard - b.shard),

@@ -1,4 +1,4 @@
-/** Moments between which a crash leaves different things behind. Tests kill the exporter at every one of them. */
+/** Moments between which a crash leaves different things behind. Tests kill or pause the exporter at them. */
 export const crashPoints = [
   'load:frozen',
   'load:claimed',
@@ -19,9 +19,16 @@ export const crashPoints = [
 
 export type CrashPoint = (typeof crashPoints)[number];
 
-const wanted = process.env.UNTRADEX_CRASH_AT;
+const crashAt = process.env.UNTRADEX_CRASH_AT;
+let pauseAt = process.env.UNTRADEX_PAUSE_AT;
 
-/** Does nothing, unless the environment variable UNTRADEX_CRASH_AT names this point: then the process is killed. */
+/**
+ * Does nothing, unless an environment variable names this point: with UNTRADEX_CRASH_AT the process is killed, with
+ * UNTRADEX_PAUSE_AT it stands still, once, until somebody sends SIGCONT, as on a machine that was suspended.
+ */
 export function crashPoint(point: CrashPoint): void {
-  if (wanted === point) process.kill(process.pid, 'SIGKILL');
+  if (crashAt === point) process.kill(process.pid, 'SIGKILL');
+  if (pauseAt !== point) return;
+  pauseAt = undefined;
+  process.kill(process.pid, 'SIGSTOP');
 }

@@ -14,6 +14,8 @@ export interface PublishOptions {
   /** Connects to the sealed shards, when they are needed: for verifying. */
   readonly connect: () => Promise<readonly Shard[]>;
   readonly lines: Lines;
+  /** The sink in words. */
+  readonly target: string;
   readonly report: string;
   readonly roster: readonly string[] | null;
   readonly receiptPublicKey: string | null;
@@ -58,6 +60,7 @@ export async function publishExport(options: PublishOptions): Promise<PublishRes
   );
   const report = makeReport({
     ...{ plan, published, verification, publishMs, verifyMs, startedAt },
+    target: options.target,
     loaded: await sink.loaded(),
     endedAt: Date.now(),
     rosterSize: options.roster?.length ?? null,

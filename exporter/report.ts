@@ -12,6 +12,7 @@ import { version } from './version.ts';
 export interface Report {
   readonly format: 1;
   readonly session: AttemptPlan['session'];
+  /** The sink in words. */
   readonly target: string;
   readonly table: string;
   readonly verified: boolean;
@@ -59,6 +60,7 @@ export interface ReportShard {
 /** What a report is made from. Times are ms since 1970. */
 export interface ReportFacts {
   readonly plan: AttemptPlan;
+  readonly target: string;
   readonly loaded: readonly LoadedShard[];
   readonly published: Published;
   readonly verification: Verification;
@@ -85,7 +87,7 @@ export function makeReport(facts: ReportFacts): Report {
   return {
     format: 1,
     session: plan.session,
-    target: plan.target,
+    target: facts.target,
     table: plan.table,
     verified: verification.verified,
     root: verification.root,

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { formatState } from '#queue/chain.ts';
 import type { Shard } from '#queue/connect.ts';
 import { writerField } from '#queue/keys.ts';
@@ -24,10 +25,12 @@ export async function readSealed(
   const sealed = { trails: new Map<string, Trail>(), writers: new Map(), finished: new Map(), events: 0 };
   for (const shard of shards) {
     for await (const entry of readLog(shard, { untilSeal: true })) {
-      options.signal?.throwIfAborted();
       extendTrails(sealed.trails, entry);
       sealed.events += entry.events.length;
       options.onRows?.(sealed.events);
+      // Signals, and a sink that sorts meanwhile, come in between.
+      await nextTurn();
+      options.signal?.throwIfAborted();
     }
     for await (const { student, writer, state } of scanWriters(shard)) {
       sealed.writers.set(writerField(writer, student), formatState(state));

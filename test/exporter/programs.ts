@@ -21,7 +21,7 @@ export interface Outcome {
 }
 
 export async function outcomeOf(program: Program): Promise<Outcome> {
-  const exit = await program.ended(30_000);
+  const exit = await program.ended(55_000);
   return { exit, last: program.lines.at(-1) ?? {}, program };
 }
 

@@ -1,3 +1,5 @@
+import { isProblem, problem } from '#queue/problem.ts';
+
 /** What an error of DuckDB means for the attempt. */
 export type DuckdbTrouble =
   /** Somebody else has the database open. Waiting helps. `pid` when the error tells it. */
@@ -27,4 +29,15 @@ export function duckdbTrouble(error: unknown): DuckdbTrouble {
   if (unusable.test(text)) return { kind: 'unusable' };
   if (full.test(text)) return { kind: 'full' };
   return { kind: 'other' };
+}
+
+/** The same error as a Problem, where more can be said than DuckDB does. */
+export function sinkProblem(error: unknown): unknown {
+  if (isProblem(error) || duckdbTrouble(error).kind !== 'full') return error;
+  return problem(
+    'sink_full',
+    `DuckDB has no room: ${(error as Error).message}`,
+    'Free room on the volumes of sink.staging and sink.database, or raise sink.memoryMb. It is tried again by itself.',
+    { cause: error },
+  );
 }

@@ -11,6 +11,7 @@ import type { LoadedShard, Published, Sink } from '../../sink.ts';
 import { type Database, makeDatabase, openDatabase } from './database.ts';
 import { writeParquet } from './parquet.ts';
 import { readSession } from './readback.ts';
+import { sinkProblem } from './retry.ts';
 import {
   checkFile,
   claimShard,
@@ -110,7 +111,7 @@ export function createDuckdbSink(settings: DuckdbSettings, signal?: AbortSignal)
       prepared = { plan, files };
       crashPoint('load:frozen');
     },
-    load,
+    load: (shard, rows) => load(shard, rows).catch(rethrow),
     loaded,
     async publish() {
       const opened = await open(false);
@@ -121,6 +122,8 @@ export function createDuckdbSink(settings: DuckdbSettings, signal?: AbortSignal)
         await opened.connection.run('CHECKPOINT');
         crashPoint('publish:checkpointed');
         return published;
+      } catch (error) {
+        throw sinkProblem(error);
       } finally {
         await opened.close();
       }
@@ -130,6 +133,8 @@ export function createDuckdbSink(settings: DuckdbSettings, signal?: AbortSignal)
       const opened = await open(true);
       try {
         yield* readSession(opened, plan.table, plan.session.uid);
+      } catch (error) {
+        throw sinkProblem(error);
       } finally {
         await opened.close();
       }
@@ -140,6 +145,10 @@ export function createDuckdbSink(settings: DuckdbSettings, signal?: AbortSignal)
       if (prepared) await rm(prepared.files.spill(spillName), { recursive: true, force: true });
     },
   };
+}
+
+function rethrow(error: unknown): never {
+  throw sinkProblem(error);
 }
 
 function incomplete(shards: readonly number[]) {
