@@ -103,8 +103,8 @@ function createTraffic() {
     left.up = Infinity;
     left.down = Infinity;
     for (const { client, server } of pairs) {
-      client.resetAndDestroy();
-      server.resetAndDestroy();
+      reset(client);
+      reset(server);
     }
     swallowing?.done();
     swallowing = null;
@@ -148,6 +148,12 @@ function createTraffic() {
   return { pairs, bytes, add, cutAll, cutAfter, swallowReplies, hold };
 }
 
+/** libuv cannot reset a socket that is just being shut down, and Node then leaves its handle open for ever. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 /** What ends or breaks on one side, ends or breaks on the other. */
 function relay({ client, server }: Pair, onClosed: () => void): void {
   for (const [socket, other] of [
@@ -155,7 +161,7 @@ function relay({ client, server }: Pair, onClosed: () => void): void {
     [server, client],
   ] as const) {
     socket.setNoDelay(true);
-    socket.on('error', () => other.resetAndDestroy());
+    socket.on('error', () => reset(other));
     socket.on('end', () => other.end());
     socket.on('close', () => {
       other.destroySoon();
