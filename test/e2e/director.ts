@@ -5,6 +5,7 @@ import type { Exam } from './exam.ts';
 import {
   type Act,
   type Finalize,
+  type Freeze,
   type Kill,
   type Scene,
   type Schedule,
@@ -37,49 +38,70 @@ export async function direct(schedule: Schedule, exam: Exam, proxy: TcpProxy): P
   const begun = performance.now();
   const kills: Killed[] = [];
   const missed: Act[] = [];
+  const thaws: Promise<void>[] = [];
+  const end = new AbortController();
 
-  async function kill({ victim, index, withFile }: Kill, scene: Scene): Promise<boolean> {
-    const pids = await living(exam, victim);
-    const pid = pids[index % pids.length];
-    if (pid === undefined) return false;
-    await exam.kill(victim, pid);
+  async function kill(victim: Victim, pid: number, scene: Scene): Promise<void> {
     const phase = exam.status?.phase ?? 'starting';
+    await exam.kill(victim, pid);
     kills.push({ victim, scene, phase, pid, atMs: Math.round(performance.now() - begun) });
-    if (victim === 'run') exam.start(withFile);
-    return true;
   }
 
-  async function finalize({ by, whileDown }: Finalize, scene: Scene): Promise<boolean> {
-    if (!whileDown) {
-      await exam.finalize(by);
-      return true;
-    }
-    const [pid] = exam.alive('run');
-    if (pid === undefined) return false;
-    await exam.kill('run', pid);
-    kills.push({
-      victim: 'run',
-      scene,
-      phase: exam.status?.phase ?? 'starting',
-      pid,
-      atMs: Math.round(performance.now() - begun),
-    });
-    await exam.finalize(by);
-    exam.start(true);
-    return true;
-  }
-
+  /** Tells whether there was a process to do it to. */
   async function perform(act: Act): Promise<boolean> {
     await reach(exam, act);
     await sleep(act.afterMs);
-    if (act.kind === 'kill') return kill(act, act.scene);
-    if (act.kind === 'finalize') return finalize(act, act.scene);
+    if (act.kind === 'kill' || act.kind === 'freeze') return strike(act);
+    if (act.kind === 'finalize') return finalize(act);
     await trouble(proxy, act);
     return true;
   }
 
-  for (const act of schedule.acts) if (!(await perform(act))) missed.push(act);
+  async function strike(act: Act & (Kill | Freeze)): Promise<boolean> {
+    const pids = await living(exam, act.victim);
+    const pid = pids[act.index % pids.length];
+    if (pid === undefined) return false;
+    if (act.kind === 'freeze') {
+      thaws.push(freeze(pid, act.ms, end.signal));
+      return true;
+    }
+    await kill(act.victim, pid, act.scene);
+    if (act.victim === 'run') exam.start(act.withFile);
+    return true;
+  }
+
+  async function finalize({ by, whileDown, scene }: Act & Finalize): Promise<boolean> {
+    const [pid] = exam.alive('run');
+    if (pid === undefined) return false;
+    if (whileDown) await kill('run', pid, scene);
+    await exam.finalize(by);
+    if (whileDown) exam.start(true);
+    return true;
+  }
+
+  try {
+    for (const act of schedule.acts) if (!(await perform(act))) missed.push(act);
+    await Promise.all(thaws);
+  } finally {
+    end.abort();
+    await Promise.all(thaws);
+  }
   return { kills, missed };
+}
+
+/** The process hangs for a while; it may be killed meanwhile. */
+async function freeze(pid: number, ms: number, signal: AbortSignal): Promise<void> {
+  send(pid, 'SIGSTOP');
+  await sleep(ms, undefined, { signal }).catch(() => {}); // Thawed all the same.
+  send(pid, 'SIGCONT');
+}
+
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It is gone.
+  }
 }
 
 /** Waits until the session is in the phase of the act, or past it. In Exporting, until an exporter is at work. */

@@ -26,6 +26,17 @@ describe('the schedule of a history', () => {
     );
   });
 
+  test('kills run last before the export, and an exporter first within it, so that neither is missed', () => {
+    fc.assert(
+      fc.property(seeds, sizes, (seed, size) => {
+        const { acts } = makeSchedule(seed, size);
+        expect(acts.findLast((act) => act.scene === 'Draining')).toMatchObject({ kind: 'kill', victim: 'run' });
+        const first = acts.find((act) => act.scene === 'Exporting' && act.kind === 'kill');
+        expect(first).toMatchObject({ victim: 'exporter' });
+      }),
+    );
+  });
+
   test('kills a dozen in a short one: every kind of process, and something in every phase', () => {
     fc.assert(
       fc.property(seeds, (seed) => {

@@ -26,6 +26,14 @@ export interface Kill {
   readonly withFile: boolean;
 }
 
+/** A process that hangs (SIGSTOP) and comes back (SIGCONT), while the history goes on. */
+export interface Freeze {
+  readonly kind: 'freeze';
+  readonly victim: Victim;
+  readonly index: number;
+  readonly ms: number;
+}
+
 /** What the network does to all students' connections. */
 export type Trouble =
   | { readonly kind: 'cut' }
@@ -44,7 +52,7 @@ export interface Finalize {
 }
 
 /** One act: `afterMs` after the phase is there, and after the act before it. */
-export type Act = { readonly scene: Scene; readonly afterMs: number } & (Kill | Trouble | Finalize);
+export type Act = { readonly scene: Scene; readonly afterMs: number } & (Kill | Freeze | Trouble | Finalize);
 
 export interface Schedule {
   readonly seed: number;
@@ -58,10 +66,13 @@ export interface Schedule {
 const longestWaitMs = {
   Provisioning: 900,
   Active: 1_500,
-  Draining: 900,
+  Draining: 400,
   Exporting: 700,
   Completed: 500,
 } as const satisfies Record<Scene, number>;
+
+/** A gateway gives up a Redis that does not answer after 5 s, and says the same again: long histories go beyond that. */
+const longestFreezeMs = { short: 1_000, long: 7_000 } as const;
 
 /**
  * The schedule of one history. Everything in it follows from the seed.
@@ -71,7 +82,7 @@ const longestWaitMs = {
  */
 export function makeSchedule(seed: number, size: 'short' | 'long'): Schedule {
   const random = seededRandom(seed);
-  const acts = scenes.flatMap((scene) => actsOf(random, scene, victimsOf(random, scene, size)));
+  const acts = scenes.flatMap((scene) => actsOf(random, scene, size, victimsOf(random, scene, size)));
   return {
     seed,
     students: between(random, 12, 20),
@@ -90,7 +101,7 @@ export function countKills({ acts }: Schedule): number {
 function victimsOf(random: Random, scene: Scene, size: 'short' | 'long'): Victim[] {
   const all: readonly Victim[] = cast[scene];
   const more = (count: number) => Array.from({ length: count }, () => pick(random, all));
-  if (size === 'long') return shuffled(random, [...all, ...more(scene === 'Active' ? 6 : 0)]);
+  if (size === 'long') return inTurn(scene, shuffled(random, [...all, ...more(scene === 'Active' ? 6 : 0)]));
   const short: Record<Scene, () => Victim[]> = {
     Provisioning: () => ['run', pick(random, ['redis', 'gateway'])],
     Active: () => [...all, ...more(2)],
@@ -98,25 +109,47 @@ function victimsOf(random: Random, scene: Scene, size: 'short' | 'long'): Victim
     Exporting: () => ['exporter', 'exporter', pick(random, ['run', 'redis', 'gateway'])],
     Completed: () => more(2),
   };
-  return shuffled(random, short[scene]());
+  return inTurn(scene, shuffled(random, short[scene]()));
 }
 
-function actsOf(random: Random, scene: Scene, killed: readonly Victim[]): Act[] {
+/**
+ * An export of little takes no longer than some acts: `run` is the last to be killed before it, so that it cannot begin
+ * behind the history's back, and an exporter is the first to be killed within it.
+ */
+function inTurn(scene: Scene, killed: Victim[]): Victim[] {
+  if (scene === 'Draining') return [...killed.filter((victim) => victim !== 'run'), 'run'];
+  if (scene !== 'Exporting') return killed;
+  const [first] = killed.splice(killed.indexOf('exporter'), 1);
+  return [first!, ...killed];
+}
+
+function actsOf(random: Random, scene: Scene, size: 'short' | 'long', killed: readonly Victim[]): Act[] {
   const at = () => ({ scene, afterMs: between(random, 0, longestWaitMs[scene]) });
-  const acts: Act[] = killed.flatMap((victim): Act[] => {
-    const kill: Act = { ...at(), kind: 'kill', victim, index: between(random, 0, 99), withFile: random() < 0.5 };
-    return hasTraffic(scene) && random() < 0.6 ? [kill, { ...at(), ...trouble(random) }] : [kill];
-  });
+  const index = () => between(random, 0, 99);
+  const acts: Act[] = [];
+  for (const victim of killed) {
+    if (troubles[scene].length > 0 && random() < 0.5) acts.push({ ...at(), ...trouble(random, scene) });
+    if (random() < 0.2) {
+      const ms = between(random, 50, longestFreezeMs[size]);
+      acts.push({ ...at(), kind: 'freeze', victim: pick(random, cast[scene]), index: index(), ms });
+    }
+    acts.push({ ...at(), kind: 'kill', victim, index: index(), withFile: random() < 0.5 });
+  }
   if (scene !== 'Active') return acts;
   return [...acts, { ...at(), kind: 'finalize', by: pick(random, ['command', 'edit']), whileDown: random() < 0.3 }];
 }
 
-function hasTraffic(scene: Scene): boolean {
-  return scene === 'Active' || scene === 'Draining';
-}
+/** Of the network, where there is traffic; while the session drains only what takes no time. */
+const troubles = {
+  Provisioning: [],
+  Active: ['cut', 'cutAfter', 'swallow', 'pause', 'refuse'],
+  Draining: ['cut', 'cutAfter', 'swallow'],
+  Exporting: [],
+  Completed: [],
+} as const satisfies Record<Scene, readonly Trouble['kind'][]>;
 
-function trouble(random: Random): Trouble {
-  const kind = pick(random, ['cut', 'cutAfter', 'swallow', 'pause', 'refuse'] as const);
+function trouble(random: Random, scene: Scene): Trouble {
+  const kind = pick<Trouble['kind']>(random, troubles[scene]);
   if (kind === 'cutAfter' || kind === 'swallow') return { kind, bytes: between(random, 1, 2_000) };
   if (kind === 'pause' || kind === 'refuse') return { kind, ms: between(random, 50, 800) };
   return { kind };
