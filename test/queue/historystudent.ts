@@ -42,6 +42,8 @@ interface Connection {
   readonly gateway: GatewayLine;
   isOpen: boolean;
   isOver: boolean;
+  /** What was acknowledged when it asked to be opened: it may not be told less, though others may hear more meanwhile. */
+  readonly ackedBefore: number;
   /** Events after `from`, up to `to`, were offered on it. */
   from: number;
   to: number;
@@ -91,7 +93,9 @@ export function historyStudent(room: Room, student: string, writer: string, copy
   function opened(own: Connection, seq: number, chain: string): void {
     own.isOpen = true;
     own.from = own.to = seq;
-    if (seq < acked) room.violations.push(`${student} ${writer}: told ${seq} after ${acked} was acknowledged`);
+    const { ackedBefore } = own;
+    if (seq < ackedBefore)
+      room.violations.push(`${student} ${writer}: told ${seq} after ${ackedBefore} was acknowledged`);
     if (chains[seq] === chain) acknowledge(acked, seq);
     else isForked = true;
   }
@@ -101,7 +105,7 @@ export function historyStudent(room: Room, student: string, writer: string, copy
     const gateway = up[between(room.random, 0, up.length - 1)];
     if (!gateway) return null;
     lastId += 1;
-    const own: Connection = { id: lastId, gateway, isOpen: false, isOver: false, from: 0, to: 0 };
+    const own: Connection = { id: lastId, gateway, ackedBefore: acked, isOpen: false, isOver: false, from: 0, to: 0 };
     room.connections.set(own.id, (message) => hear(own, message));
     progressAt = performance.now();
     gateway.send({ kind: 'open', id: own.id, student, writer });
