@@ -203,7 +203,7 @@ export function announceDurable(seat: Seat, durable: number): void {
     text += records.durable(seq);
   }
   if (text !== '') send(seat.connection, text);
-  if (seat.finishWait !== null && seq >= seat.finishWait.seq) seat.finishWait.done();
+  if (seat.finishWait !== null && durable >= seat.finishWait.seq) seat.finishWait.done();
 }
 
 function takeCompleted(seat: Seat, seq: number): string {
