@@ -78,7 +78,7 @@ export interface Shard {
   run<T>(fn: (redis: Redis) => Promise<T>, timeoutMs?: number): Promise<T>;
   /** Resolves when ready; rejects with the last Problem after `timeoutMs`, at once when broken, closed or aborted. */
   ready(timeoutMs: number, signal?: AbortSignal): Promise<void>;
-  /** Remembers an acknowledged entry: a Redis that ends before it has lost data. */
+  /** Remembers an acknowledged entry: a Redis that ends before it has lost data. So does each check, of the last one. */
   saw(entryId: string): void;
   /** Shows (or, with null, no longer shows) that a ready Redis cannot write. */
   trouble(problem: Problem | null): void;
@@ -116,6 +116,10 @@ export function openShard(options: ShardOptions): Shard {
     logger?.[level](fields, problem ? `shard ${phase}: ${problem.message}` : `shard ${phase}`);
   }
 
+  function saw(entryId: string): void {
+    if (seenId === null || compareEntryIds(entryId, seenId) > 0) seenId = entryId;
+  }
+
   /** Connects, checks, and stays until the connection ends. Rejects when it could not even be made. */
   async function serveOnce(): Promise<void> {
     const redis = await openClient(options.endpoint, options.name, timing.commandTimeoutMs);
@@ -124,6 +128,8 @@ export function openShard(options: ShardOptions): Shard {
       const facts = await within(timing.commandTimeoutMs, askShard(redis, identity.incarnation), 'the checks');
       const wrong = judgeShard(facts, identity, seenId);
       if (wrong) throw wrong;
+      // What is there after the barrier is durable, whoever appended it: a Redis that ends before it has lost data.
+      if (facts.lastId !== null) saw(facts.lastId);
       if (stop.signal.aborted || redis.status === 'end') return;
       client = redis;
       enter({ phase: 'ready' });
@@ -206,9 +212,7 @@ export function openShard(options: ShardOptions): Shard {
     identity,
     run,
     ready,
-    saw(entryId) {
-      if (seenId === null || compareEntryIds(entryId, seenId) > 0) seenId = entryId;
-    },
+    saw,
     trouble(trouble) {
       if (state.phase === 'ready') enter(trouble ? { phase: 'ready', problem: trouble } : { phase: 'ready' });
     },

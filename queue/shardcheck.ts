@@ -59,7 +59,7 @@ function pairs(flat: readonly string[]): Record<string, string> {
 
 /**
  * Says why a Redis is not to be served from, or null when it is.
- * @param seenId the last entry that this process has seen acknowledged; null: none yet
+ * @param seenId the last entry that this process knows to have been durable; null: none yet
  */
 export function judgeShard(facts: ShardFacts, identity: ShardIdentity, seenId: string | null): Problem | null {
   return judgeIdentity(facts.meta, identity) ?? judgeConfig(facts.config) ?? judgeAge(facts.lastId, seenId);
@@ -106,7 +106,7 @@ function judgeAge(lastId: string | null, seenId: string | null): Problem | null 
   if (seenId === null || (lastId !== null && compareEntryIds(lastId, seenId) >= 0)) return null;
   return problem(
     'shard_lost',
-    `this Redis ends at entry ${lastId ?? 'none'}, but ${seenId} was acknowledged: it has lost data`,
+    `this Redis ends at entry ${lastId ?? 'none'}, but ${seenId} was durable: it has lost data`,
     'Stop it and attach the volume that holds the newest append-only file; never serve from this one.',
   );
 }

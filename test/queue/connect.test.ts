@@ -95,15 +95,27 @@ test('case 2: a Redis on an older copy of its folder is lost, not served, and se
 
   await redis.stop();
   const older = await startRedis({ dir: copy, port: redis.port });
-  await expectRefused(
-    shard,
-    /this Redis ends at entry \d+-\d+, but \d+-\d+ was acknowledged: it has lost data/,
-    'lost',
-  );
+  await expectRefused(shard, /this Redis ends at entry \d+-\d+, but \d+-\d+ was durable: it has lost data/, 'lost');
   await older.stop();
   await redis.restart();
   await shard.ready(5_000);
   expect(shard.state).toEqual({ phase: 'ready' });
+});
+
+test('case 2: what a process found at an earlier connect counts, also if it never appended anything itself', async () => {
+  const { redis, shard, identity, connect } = await startShard();
+  const ann = testWriter(identity.uid, 'ann', 'writer-1');
+  await redis.stop();
+  const older = tmpFolder('older');
+  cpSync(join(redis.dir, 'appendonlydir'), join(older, 'appendonlydir'), { recursive: true });
+  await redis.restart();
+  await shard.ready(5_000);
+  await append(shard, batchOf(share(ann)));
+  const reader = connect();
+  await reader.ready(5_000);
+  await redis.stop();
+  await startRedis({ dir: older, port: redis.port });
+  await expectRefused(reader, /it has lost data/, 'lost');
 });
 
 test('case 2: a Redis on an empty volume is not the shard', async () => {

@@ -208,6 +208,6 @@ test('whatever clients, networks and other processes do, an acknowledgement is t
         checkEnd(world);
       },
     ),
-    { numRuns: 2_000 },
+    { numRuns: 1_000 },
   );
 });
