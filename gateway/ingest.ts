@@ -114,7 +114,8 @@ async function take(
     const refusal = await offerAll(link, student, lane, events);
     if (refusal) return refusal;
     const outcome: Outcome = lane.durable.seq >= lastSeq ? { durable: true } : await promise;
-    if ('durable' in outcome) return { status: 200, body: { durableSeq: lane.durable.seq } };
+    // What is durable beyond lastSeq came from elsewhere, and whether this sender has the same is not known.
+    if ('durable' in outcome) return { status: 200, body: { durableSeq: lastSeq } };
     return refuse(outcome.refused, lane);
   } finally {
     clearTimeout(timer);

@@ -54,6 +54,11 @@ describe('POST /exam/events', () => {
     expect(events.map(({ seq, payload }) => [seq, payload])).toEqual([1, 2, 3, 4].map((seq) => [seq, String(seq)]));
   });
 
+  it('acknowledges no more than the request proved: a copy of an outbox is not told of what its twin sent', async () => {
+    await post('twins', lines(...[1, 2, 3, 4].map((seq) => event(seq))));
+    expect(await post('twins', lines(event(1), event(2)))).toMatchObject({ status: 200, body: { durableSeq: 2 } });
+  });
+
   it('keeps the bytes of an event as they stood', async () => {
     const text = '{"b": 1.0, "a":"é\\u00e9"}';
     expect(await post('bytes', `[ {"seq":1, "event": ${text} ,"writer":"machine-1"} ]`)).toMatchObject({ status: 200 });
