@@ -105,4 +105,4 @@ function isAlive(pid) {
   }
 }
 
-module.exports = { ensureDependencies, installed };
+module.exports = { ensureDependencies };

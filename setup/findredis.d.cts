@@ -6,5 +6,4 @@ export interface RedisBinary {
 }
 type Environment = Readonly<Record<string, string | undefined>>;
 export function findRedis(env: Environment): Promise<{ found: RedisBinary | null; rejected: string[] }>;
-export function cacheFolder(env: Environment): string;
 export const variable: string;
