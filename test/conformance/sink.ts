@@ -8,6 +8,7 @@ import { checkStudent } from '#queue/identity.ts';
 import { admitPayload } from '#queue/payload.ts';
 import { anyEvent } from '#test/queue/arbitraries.ts';
 import { awkwardPayloads, awkwardStudents, awkwardTimes } from './awkward.ts';
+import { inBatches, planOf, readAll, rowsOf, sorted, table } from './sinkrows.ts';
 
 /** A target for one test: empty, shared by everything that is opened on it. */
 export interface SinkTarget {
@@ -18,59 +19,6 @@ export interface SinkTarget {
   open(sessionUid: string): Sink;
   /** Runs a statement of standard SQL, names quoted, from outside; rows as objects. Nobody else is at work then. */
   sql(statement: string): Promise<Record<string, unknown>[]>;
-}
-
-const table = 'EXAM_ANSWERS';
-
-/** A plan for a session with so many events in each shard. */
-function planOf(events: readonly number[], changes: Partial<AttemptPlan> = {}): AttemptPlan {
-  return {
-    session: { name: 'algebra', uid: randomUUID(), exam: 'algebra', rehearsal: false },
-    attempt: 1,
-    target: 'conformance',
-    table,
-    batchRows: 50,
-    witnesses: events.map((count, shard) => ({ shard, lastId: '1-1', events: count, digest: 'd'.repeat(40) })),
-    root: 'e'.repeat(64),
-    ...changes,
-  };
-}
-
-/** Rows of one shard, in log order: three students who take turns, named after the shard. */
-function rowsOf(plan: AttemptPlan, shard: number, changes: (row: Row, i: number) => Partial<Row> = () => ({})): Row[] {
-  return Array.from({ length: plan.witnesses[shard]!.events }, (_, i) => {
-    const row: Row = {
-      exam: plan.session.exam,
-      sessionUid: plan.session.uid,
-      student: `student-${shard}-${i % 3}`,
-      orderNo: Math.floor(i / 3) + 1,
-      writer: `writer-${i % 3}`,
-      seq: Math.floor(i / 3) + 1,
-      payload: Buffer.from(JSON.stringify({ shard, i })),
-      receivedAt: 1_800_000_000_000 + i,
-      durableAt: 1_800_000_000_500 + i,
-      late: i % 2 === 1,
-      shard,
-    };
-    return { ...row, ...changes(row, i) };
-  });
-}
-
-async function* inBatches(rows: readonly Row[], size = 50, end?: () => Promise<void>): AsyncGenerator<Row[]> {
-  for (let from = 0; from < rows.length; from += size) yield rows.slice(from, from + size);
-  await end?.();
-}
-
-async function readAll(sink: Sink): Promise<Row[]> {
-  const rows: Row[] = [];
-  for await (const batch of sink.readBack()) rows.push(...batch);
-  return rows;
-}
-
-/** As a sink returns them: by student (in the order of their code units, here), then ORDER_NO. */
-function sorted(rows: readonly Row[]): Row[] {
-  const order = (a: Row, b: Row) => (a.student < b.student ? -1 : a.student > b.student ? 1 : a.orderNo - b.orderNo);
-  return rows.map((row) => ({ ...row, payload: Buffer.from(row.payload) })).sort(order);
 }
 
 const coded = (code: string) => expect.objectContaining({ code });
@@ -120,7 +68,7 @@ export function sinkConformance(name: string, make: () => Promise<SinkTarget> | 
     return Number(row?.N);
   }
 
-  describe(`sink: ${name}`, () => {
+  describe(`sink: ${name}`, { timeout: 30_000 }, () => {
     test('stages shards, publishes them in one step, and reads every column back', async () => {
       const target = await make();
       const plan = planOf([100, 0, 7]);
@@ -170,7 +118,7 @@ export function sinkConformance(name: string, make: () => Promise<SinkTarget> | 
       expect(await stored(target, plan)).toEqual(sorted(given));
     });
 
-    test('keeps whatever events the queue can hold', { timeout: 30_000 }, async () => {
+    test('keeps whatever events the queue can hold', async () => {
       const target = await make();
       const events = fc.uniqueArray(anyEvent, {
         minLength: 1,
@@ -353,7 +301,7 @@ export function sinkConformance(name: string, make: () => Promise<SinkTarget> | 
       expect(await countRows(target)).toBe(60);
     });
 
-    test('promise 27: publishers at once publish once', { timeout: 30_000 }, async () => {
+    test('promise 27: publishers at once publish once', async () => {
       const target = await make();
       const plan = planOf([60]);
       await loadAll(target, plan);

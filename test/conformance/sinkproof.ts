@@ -131,7 +131,7 @@ const tamperings: readonly Tampering[] = [
  * and verifying must find each fault and name it.
  */
 export function sinkProof(name: string, make: () => Promise<SinkTarget> | SinkTarget): void {
-  describe(`proof: ${name}`, () => {
+  describe(`proof: ${name}`, { timeout: 30_000 }, () => {
     let target: SinkTarget;
     let session: SealedSession;
     let config: string;

@@ -19,7 +19,9 @@ export interface Database {
   readonly connection: DuckDBConnection;
   /** How often somebody else had it open and it was waited. */
   readonly waits: number;
-  /** Runs SQL and gives the rows as objects; for answers of a few rows. */
+  /** Runs a statement, unless the signal to stop came before. */
+  run(sql: string): Promise<void>;
+  /** Runs a query and gives the rows as objects; for answers of a few rows. */
   rows(sql: string): Promise<Record<string, unknown>[]>;
   close(): Promise<void>;
 }
@@ -123,7 +125,12 @@ async function connect(path: string, options: OpenOptions, waits: number): Promi
   return {
     connection,
     waits,
+    async run(sql) {
+      signal?.throwIfAborted();
+      await connection.run(sql);
+    },
     async rows(sql) {
+      signal?.throwIfAborted();
       return (await connection.runAndReadAll(sql)).getRowObjectsJS();
     },
     async close() {

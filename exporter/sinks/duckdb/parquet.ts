@@ -59,9 +59,9 @@ export async function writeParquet(rows: AsyncIterable<readonly Row[]>, options:
   const database = await openMemory(options, options.signal);
   try {
     const columns = staged.map(({ name, type }) => `${name} ${type}`).join(', ');
-    await database.connection.run(`CREATE TABLE staged (${columns})`);
+    await database.run(`CREATE TABLE staged (${columns})`);
     const { count, bytes } = await collect(database, rows);
-    await database.connection.run(copyText(options, count === 0 ? 1 : bytes / count));
+    await database.run(copyText(options, count === 0 ? 1 : bytes / count));
     crashPoint('load:written');
     const [row] = await database.rows(`SELECT count(*)::DOUBLE AS n FROM read_parquet(${literal(options.path)})`);
     if (row?.n !== count) throw new Error(`${options.path} has ${row?.n} rows, ${count} were written`);

@@ -18,6 +18,7 @@ import {
   freezePlan,
   ownStaging,
   pruneShard,
+  pruneSpills,
   readRecord,
   recordShard,
   type StagingFiles,
@@ -121,6 +122,7 @@ export function createDuckdbSink(settings: DuckdbSettings, signal?: AbortSignal)
         // Everything into the one file: whoever takes it away needs nothing else.
         await opened.connection.run('CHECKPOINT');
         crashPoint('publish:checkpointed');
+        await pruneSpills(settings.staging, limitsFor(spillName).spill);
         return published;
       } catch (error) {
         throw sinkProblem(error);

@@ -97,13 +97,27 @@ export async function checkFile(files: StagingFiles, loaded: LoadedShard): Promi
   );
 }
 
-/** Removes the rows, not the claims, that earlier attempts staged for this shard. */
+/** Removes the rows, not the claims, that earlier attempts staged for this shard, and what their loaders spilled. */
 export async function pruneShard(staging: string, attempt: number, shard: number): Promise<void> {
-  const names = await readdir(staging);
-  const older = names.flatMap((name) => /^attempt-(\d+)$/.exec(name)?.[1] ?? []).filter((n) => Number(n) < attempt);
-  for (const number of older) {
-    const files = stagingFiles(staging, Number(number));
+  for (const number of await attemptsIn(staging)) {
+    if (number >= attempt) continue;
+    const files = stagingFiles(staging, number);
     for (const path of [files.part(shard), files.parquet(shard)]) await rm(path, { force: true });
     await rm(files.spill(`shard-${shard}`), { recursive: true, force: true });
   }
+}
+
+/** Removes what killed processes of any attempt had spilled. The session is published: nobody needs it. */
+export async function pruneSpills(staging: string, except: string): Promise<void> {
+  for (const attempt of await attemptsIn(staging)) {
+    const files = stagingFiles(staging, attempt);
+    for (const name of await readdir(files.dir)) {
+      const path = join(files.dir, name);
+      if (path.startsWith(files.spill('')) && path !== except) await rm(path, { recursive: true, force: true });
+    }
+  }
+}
+
+async function attemptsIn(staging: string): Promise<number[]> {
+  return (await readdir(staging)).flatMap((name) => /^attempt-(\d+)$/.exec(name)?.[1] ?? []).map(Number);
 }

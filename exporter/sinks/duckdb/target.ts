@@ -67,8 +67,7 @@ export async function publishStaged(
   loaded: readonly LoadedShard[],
   files: readonly string[],
 ): Promise<Published> {
-  const { connection } = database;
-  await connection.run('BEGIN TRANSACTION');
+  await database.run('BEGIN TRANSACTION');
   crashPoint('publish:begun');
   try {
     await makeTables(database, plan);
@@ -76,25 +75,25 @@ export async function publishStaged(
     await expectStaged(database, plan, files);
     const names = columns.map(identifier).join(', ');
     const source = `read_parquet([${files.map(literal).join(', ')}])`;
-    await connection.run(`INSERT INTO ${identifier(plan.table)} (${names}) SELECT ${names} FROM ${source}`);
+    await database.run(`INSERT INTO ${identifier(plan.table)} (${names}) SELECT ${names} FROM ${source}`);
     crashPoint('publish:inserted');
     await expectUnique(database, plan);
     const published = await writeControl(database, plan, loaded);
     crashPoint('publish:before-commit');
-    await connection.run('COMMIT');
+    await database.run('COMMIT');
     crashPoint('publish:committed');
     return published;
   } catch (error) {
     // Closing rolls back as well, and this may fail after a fatal error: the first error is the one to tell.
-    await connection.run('ROLLBACK').catch(() => undefined);
+    await database.connection.run('ROLLBACK').catch(() => undefined);
     throw error;
   }
 }
 
 async function makeTables(database: Database, plan: AttemptPlan): Promise<void> {
   const list = columns.map((name) => `${identifier(name)} ${columnTypes[name]} NOT NULL`).join(', ');
-  await database.connection.run(`CREATE TABLE IF NOT EXISTS ${identifier(plan.table)} (${list})`);
-  await database.connection.run(
+  await database.run(`CREATE TABLE IF NOT EXISTS ${identifier(plan.table)} (${list})`);
+  await database.run(
     `CREATE TABLE IF NOT EXISTS ${identifier(controlTable)} (
        SESSION_UID VARCHAR PRIMARY KEY, EXAM VARCHAR NOT NULL, ATTEMPT INTEGER NOT NULL, TARGET VARCHAR NOT NULL,
        STATE VARCHAR NOT NULL, ROW_COUNT BIGINT NOT NULL, DIGEST VARCHAR NOT NULL, ROOT VARCHAR NOT NULL,
@@ -163,7 +162,7 @@ async function writeControl(database: Database, plan: AttemptPlan, loaded: reado
     ...[literal(session.uid), literal(session.exam), attempt, literal(table), literal('PUBLISHED')],
     ...[rows, literal(digest), literal(root), `make_timestamp_ms(${publishedAt})::TIMESTAMP_MS`],
   ];
-  await database.connection.run(
+  await database.run(
     `INSERT INTO ${identifier(controlTable)}
        (SESSION_UID, EXAM, ATTEMPT, TARGET, STATE, ROW_COUNT, DIGEST, ROOT, PUBLISHED_AT)
      VALUES (${values.join(', ')})`,
