@@ -1,27 +1,26 @@
 'use strict';
-// Gets a Redis or Valkey server on Debian and its kin without installing it: the package would start a daemon, so it
-// is only downloaded and unpacked, with the libraries that this machine lacks. Works as root and as anybody else, and
+// Gets programs on Debian and its kin without installing them: packages of servers would start a daemon, so they are
+// only downloaded and unpacked, with the libraries that this machine lacks. Works as root and as anybody else, and
 // leaves the system's lists and packages as they are.
 
 const fs = require('fs');
 const path = require('path');
 const { output, removeFolder } = require('./command.cjs');
-const { oldestMajor } = require('./findredis.cjs');
 
-const servers = ['redis-server', 'valkey-server'];
 const patience = { timeoutMs: 300000 };
 
 /**
- * Unpacks a server into the folder `build`.
+ * Unpacks packages into the folder `build`, and writes what starts their programs into `build`/bin.
  * @param {string} work an empty folder for lists, caches and packages
- * @returns {Promise<string>} the program in `build` that starts it
+ * @param {(apt: object) => Promise<{packages: string[], programs: string[]}>} choose says what is wanted, from what
+ *   `apt` knows: `candidate(name)` and `added(name)`. Programs are paths below the root, known after unpacking.
  */
-async function unpackServer(build, work) {
+async function unpack(build, work, choose) {
   const debs = path.join(work, 'debs');
   const options = commonOptions(work);
-  let server;
+  let chosen;
   try {
-    server = await download(options, debs);
+    chosen = await download(options, debs, choose);
   } catch {
     // The system has no lists, or such old ones that the mirrors have gone on.
     const lists = path.join(work, 'lists');
@@ -30,12 +29,12 @@ async function unpackServer(build, work) {
     await output('apt-get', own.concat('update'), patience);
     // Without a network that is only a warning.
     if (!fs.readdirSync(lists).some((name) => name.endsWith('Release'))) throw new Error('apt-get has no network');
-    server = await download(own, debs);
+    chosen = await download(own, debs, choose);
   }
   const root = path.join(build, 'root');
   fs.mkdirSync(root, { recursive: true });
   for (const deb of fs.readdirSync(debs)) await output('dpkg-deb', ['-x', path.join(debs, deb), root]);
-  return writeStarter(build, server);
+  writeStarters(build, chosen.programs);
 }
 
 function commonOptions(work) {
@@ -47,51 +46,50 @@ function commonOptions(work) {
   return ['-q'].concat(...options.map((option) => ['-o', option]));
 }
 
-/** Downloads a server's package and what it needs into the folder `debs`; returns the server's name. */
-async function download(options, debs) {
-  const server = await newEnough(options);
+/** Downloads what is chosen into the folder `debs`. */
+async function download(options, debs, choose) {
+  const chosen = await choose({
+    candidate: (name) => candidate(options, name),
+    added: (name) => added(options, name),
+  });
   removeFolder(debs);
   fs.mkdirSync(debs);
-  const packages = await missingPackages(options, server);
-  await output('apt-get', options.concat('download', packages), { cwd: debs, ...patience });
-  return server;
+  await output('apt-get', options.concat('download', chosen.packages), { cwd: debs, ...patience });
+  return chosen;
 }
 
-async function newEnough(options) {
-  for (const server of servers) {
-    const policy = await output('apt-cache', options.concat('policy', server));
-    const match = /Candidate: (?:\d+:)?(\d+)\./.exec(policy);
-    if (match && Number(match[1]) >= oldestMajor) return server;
-  }
-  throw new Error(`apt-get knows no ${servers.join(' or ')} of version ${oldestMajor} or newer`);
+/** The version that apt would install, without its epoch; null when it knows none. */
+async function candidate(options, name) {
+  const policy = await output('apt-cache', options.concat('policy', name));
+  const match = /Candidate: (?:\d+:)?(\d\S*)/.exec(policy);
+  return match && match[1];
 }
 
 /**
- * What installing the server would add to this machine. What it would only upgrade is left out: a newer libc beside
- * the system's loader does not work. The tools hold the program itself, so they come along also when they are there.
+ * What installing a package would add to this machine. What it would only upgrade is left out: a newer libc beside
+ * the system's loader does not work.
  */
-async function missingPackages(options, server) {
-  const simulated = ['--simulate', '--no-install-recommends', 'install', server];
+async function added(options, name) {
+  const simulated = ['--simulate', '--no-install-recommends', 'install', name];
   const plan = await output('apt-get', options.concat(simulated));
-  const added = plan.split('\n').map((line) => /^Inst (\S+) \(/.exec(line));
-  const names = added.filter(Boolean).map((match) => match[1]);
-  return Array.from(new Set([server, server.replace('-server', '-tools')].concat(names)));
+  const lines = plan.split('\n').map((line) => /^Inst (\S+) \(/.exec(line));
+  return lines.filter(Boolean).map((match) => match[1]);
 }
 
-/** Writes the program that starts the unpacked server: it finds the libraries, and `exec` keeps the pid. */
-function writeStarter(build, server) {
+/** Writes what starts the unpacked programs: it finds the libraries, and `exec` keeps the pid. */
+function writeStarters(build, programs) {
   const bin = path.join(build, 'bin');
   fs.mkdirSync(bin);
   const libraries = libraryFolders(path.join(build, 'root')).map((folder) => path.relative(build, folder));
-  const lines = [
-    '#!/bin/sh',
-    `# Starts the ${server} that was unpacked beside it.`,
-    'here=$(cd "$(dirname "$0")/.." && pwd) || exit 1',
-    `LD_LIBRARY_PATH="${libraries.map((folder) => `$here/${folder}`).join(':')}" exec "$here/root/usr/bin/${server}" "$@"`,
-  ];
-  const starter = path.join(bin, server);
-  fs.writeFileSync(starter, `${lines.join('\n')}\n`, { mode: 0o755 });
-  return starter;
+  for (const program of programs) {
+    const lines = [
+      '#!/bin/sh',
+      `# Starts the ${path.basename(program)} that was unpacked beside it.`,
+      'here=$(cd "$(dirname "$0")/.." && pwd) || exit 1',
+      `LD_LIBRARY_PATH="${libraries.map((folder) => `$here/${folder}`).join(':')}" exec "$here/root/${program}" "$@"`,
+    ];
+    fs.writeFileSync(path.join(bin, path.basename(program)), `${lines.join('\n')}\n`, { mode: 0o755 });
+  }
 }
 
 /** Every folder below `root` that holds a shared library. */
@@ -105,4 +103,4 @@ function libraryFolders(root) {
   return found;
 }
 
-module.exports = { unpackServer };
+module.exports = { unpack };

@@ -2,12 +2,13 @@
 const { spawnSync } = require('child_process');
 const fs = require('fs');
 const path = require('path');
-const { unpackServer } = require('./apt.cjs');
-const { onPath, removeFolder } = require('./command.cjs');
+const { cachedBuild } = require('./cachedbuild.cjs');
+const { onPath } = require('./command.cjs');
 const { askVersion, cacheFolder, findRedis, oldestMajor, variable } = require('./findredis.cjs');
 const { say, trouble } = require('./trouble.cjs');
 
 const what = `redis-server or valkey-server, version ${oldestMajor} or newer`;
+const servers = ['redis-server', 'valkey-server'];
 
 /**
  * Finds a Redis or Valkey server (findredis.cjs says where), and gets one with the package manager when there is
@@ -31,52 +32,30 @@ function missing(why) {
 async function withApt(env) {
   const cache = cacheFolder(env);
   say(`getting a Redis server into ${cache}, with apt-get, without installing it ...`);
-  fs.mkdirSync(cache, { recursive: true });
-  removeAbandoned(cache);
-  const work = fs.mkdtempSync(path.join(cache, temporary));
-  const remove = () => removeFolder(work);
-  process.once('exit', remove);
   try {
-    const build = path.join(work, 'build');
-    const starter = await unpackServer(build, work);
-    const server = await askVersion(starter);
-    if (typeof server === 'string') throw new Error(`the unpacked server ${server}`);
-    const kept = await keep(build, path.join(cache, `redis-${server.version}`), work);
+    const bin = await cachedBuild({ cache, name: 'redis', choose: choosePackages, ask: askFolder });
+    const server = await askFolder(bin);
     say(`${server.kind} ${server.version} is ready`);
-    return { ...server, path: path.join(kept, path.relative(build, starter)) };
+    return server;
   } catch (error) {
     throw missing(error.message);
-  } finally {
-    process.removeListener('exit', remove);
-    remove();
   }
 }
 
-const temporary = '.redis-';
-const abandonedAfterMs = 24 * 3600 * 1000;
-
-/** Work folders of set-ups that were killed. */
-function removeAbandoned(cache) {
-  for (const name of fs.readdirSync(cache)) {
-    const folder = path.join(cache, name);
-    const old = name.startsWith(temporary) && Date.now() - fs.statSync(folder).mtimeMs > abandonedAfterMs;
-    if (old) removeFolder(folder);
+/** The tools hold the program itself, so they come along also when they are there. */
+async function choosePackages({ candidate, added }) {
+  for (const server of servers) {
+    const version = await candidate(server);
+    if (version === null || Number.parseInt(version, 10) < oldestMajor) continue;
+    const packages = [server, server.replace('-server', '-tools')].concat(await added(server));
+    return { packages: Array.from(new Set(packages)), programs: [`usr/bin/${server}`] };
   }
+  throw new Error(`apt-get knows no ${servers.join(' or ')} of version ${oldestMajor} or newer`);
 }
 
-/** Moves a finished build to its place, in one step: another set-up may do the same now, and the first one stays. */
-async function keep(build, place, work) {
-  const program = path.join('bin', fs.readdirSync(path.join(build, 'bin'))[0]);
-  for (const lastTry of [false, true]) {
-    try {
-      fs.renameSync(build, place);
-      return place;
-    } catch (error) {
-      if (lastTry || !['EEXIST', 'ENOTEMPTY'].includes(error.code)) throw error;
-    }
-    if (typeof (await askVersion(path.join(place, program))) !== 'string') return place;
-    fs.renameSync(place, path.join(work, 'broken'));
-  }
+/** The server whose starter is the only program in a folder. */
+function askFolder(bin) {
+  return askVersion(path.join(bin, fs.readdirSync(bin)[0]));
 }
 
 async function withBrew(env) {
