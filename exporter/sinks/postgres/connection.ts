@@ -40,7 +40,8 @@ const sessionSettings: readonly (readonly [name: string, value: string, since: n
   ['search_path', 'pg_catalog, pg_temp', 0],
   ['client_encoding', 'UTF8', 0],
   ['standard_conforming_strings', 'on', 0],
-  ['TimeZone', 'UTC', 0],
+  // UTC, by the one name that needs no files of zones.
+  ['TimeZone', 'GMT', 0],
   ['statement_timeout', '0', 0],
   ['transaction_timeout', '0', 170_000],
   ['lock_timeout', '5s', 0],

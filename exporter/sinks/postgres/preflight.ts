@@ -61,7 +61,7 @@ export async function askServer(session: Session, { schema, table, exam }: Place
        has_table_privilege(c.oid, 'UPDATE') AS "canUpdate",
        coalesce(pg_get_partkeydef(c.oid), '') <> 'LIST ("EXAM")' OR p.partdefid <> 0 OR EXISTS (
          SELECT FROM pg_inherits AS i JOIN pg_class AS child ON child.oid = i.inhrelid
-         WHERE i.inhparent = c.oid AND position(quote_literal($3) IN pg_get_expr(child.relpartbound, child.oid)) > 0
+         WHERE i.inhparent = c.oid AND position(quote_literal($3::text) IN pg_get_expr(child.relpartbound, child.oid)) > 0
        ) AS "takesExam"
      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
        LEFT JOIN pg_partitioned_table AS p ON p.partrelid = c.oid
