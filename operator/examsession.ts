@@ -1,6 +1,8 @@
 import * as z from 'zod';
 import { problem } from '#queue/problem.ts';
+import { dateTimePattern, isDateTime } from './datetime.ts';
 import { explainFields } from './fielderrors.ts';
+import { specRules } from './rules.ts';
 import { parseYaml } from './yamltext.ts';
 
 /**
@@ -28,7 +30,7 @@ export const apiVersion = 'untradex.io/v1alpha1';
 export const kind = 'ExamSession';
 
 const dateTime = (description: string) =>
-  z.string().refine(isDateTime).meta({ description, format: 'date-time' }).optional();
+  z.string().refine(isDateTime).meta({ description, format: 'date-time', pattern: dateTimePattern.source }).optional();
 
 const answersSchema = z
   .strictObject({
@@ -53,7 +55,12 @@ const answersSchema = z
 const accessSchema = z
   .strictObject({
     origins: z
-      .array(z.string().regex(/^(\*|https?:\/\/[^/\s]+)$/))
+      .array(
+        z
+          .string()
+          .regex(/^(\*|https?:\/\/[!-.0-~]+)$/)
+          .describe('One origin, without a path.'),
+      )
       .max(64)
       .default([])
       .describe(
@@ -67,7 +74,7 @@ const authSchema = z
   .strictObject({
     jwksUrl: z
       .string()
-      .regex(/^https?:\/\/\S+$/)
+      .regex(/^https?:\/\/[!-~]+$/)
       .optional()
       .describe(
         'Where the public keys of your identity provider are fetched. Left out: a signing key is made for the session.',
@@ -274,29 +281,9 @@ export function examName(session: ExamSession): string {
   return session.spec.exam ?? session.metadata.name;
 }
 
-/** Rules over more than one field. They look at the raw value, so that they are told together with the wrong fields. */
+/** They look at the raw value, so that they are told together with the wrong fields. */
 function brokenRules(value: unknown): [path: string[], text: string][] {
   const spec = (value as { spec?: Record<string, unknown> } | null)?.spec;
   if (typeof spec !== 'object' || spec === null) return [];
-  const { opensAt, closesAt, autoFinalize, roster } = spec;
-  const broken: [string[], string][] = [];
-  if (isDateTime(opensAt) && isDateTime(closesAt) && Date.parse(opensAt) >= Date.parse(closesAt)) {
-    broken.push([['spec', 'closesAt'], 'must be after spec.opensAt']);
-  }
-  if (autoFinalize === true && closesAt === undefined) {
-    broken.push([['spec', 'autoFinalize'], 'needs spec.closesAt: without a deadline there is none to wait for']);
-  }
-  if (roster !== undefined && closesAt === undefined) {
-    broken.push([['spec', 'roster'], 'needs spec.closesAt: extra minutes are counted from it']);
-  }
-  return broken;
-}
-
-/** RFC 3339 with an offset, as Kubernetes asks for in `date-time`. */
-function isDateTime(text: unknown): text is string {
-  return (
-    typeof text === 'string' &&
-    /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/.test(text) &&
-    !Number.isNaN(Date.parse(text))
-  );
+  return specRules.filter((rule) => rule.broken(spec)).map(({ field, text }) => [['spec', field], text]);
 }

@@ -1,0 +1,110 @@
+import { isDateTime } from './datetime.ts';
+
+/**
+ * Rules that no single field can tell. Each is written twice: `broken`, for the session files that are read here, and
+ * `cel`, for the API server (crd.ts). A test puts the same documents through both.
+ *
+ * CEL rules stand on the whole `spec` and ask with `has()`: a rule on a field is passed by removing the field and
+ * adding it again.
+ */
+export interface SpecRule {
+  /** The field that is named when the rule is broken. */
+  readonly field: string;
+  /** What is wrong and what to do; follows the field's path. */
+  readonly text: string;
+  /** On the raw spec, before defaults: it is told together with wrong fields. */
+  broken(spec: Readonly<Record<string, unknown>>): boolean;
+  /** True when the rule is kept; `self` is the spec, with defaults. */
+  readonly cel: string;
+}
+
+/** The targets of an export: fields of spec.export, of which at most one is given. Left out: the first. */
+export const sinks: readonly string[] = ['duckdb'];
+
+/** Made from the names, so that a further target is one word. */
+export function oneSink(names: readonly string[]): SpecRule {
+  return {
+    field: 'export',
+    text: `takes one target: keep one of ${names.join(', ')} and remove the others`,
+    broken: ({ export: target }) =>
+      typeof target === 'object' && target !== null && names.filter((name) => name in target).length > 1,
+    cel: `!has(self.export) || [${names.map((name) => `has(self.export.${name})`).join(', ')}].filter(given, given).size() <= 1`,
+  };
+}
+
+export const specRules: readonly SpecRule[] = [
+  ...(sinks.length > 1 ? [oneSink(sinks)] : []),
+  {
+    field: 'closesAt',
+    text: 'must be after spec.opensAt: move one of them',
+    broken: ({ opensAt, closesAt }) =>
+      isDateTime(opensAt) && isDateTime(closesAt) && Date.parse(opensAt) >= Date.parse(closesAt),
+    cel: '!has(self.opensAt) || !has(self.closesAt) || self.opensAt < self.closesAt',
+  },
+  {
+    field: 'autoFinalize',
+    text: 'needs spec.closesAt: without a deadline there is none to wait for',
+    broken: ({ autoFinalize, closesAt }) => autoFinalize === true && closesAt === undefined,
+    cel: '!has(self.autoFinalize) || !self.autoFinalize || has(self.closesAt)',
+  },
+  {
+    field: 'roster',
+    text: 'needs spec.closesAt: extra minutes are counted from it',
+    broken: ({ roster, closesAt }) => roster !== undefined && closesAt === undefined,
+    cel: '!has(self.roster) || has(self.closesAt)',
+  },
+];
+
+/** A rule over an edit, for the API server alone (`checkEdit` of edit.ts refuses them on one machine). */
+export interface EditRule {
+  /** Dotted, from the object. */
+  readonly field: string;
+  readonly text: string;
+  /** True when the edit is allowed; `self` and `oldSelf` are whole objects, with defaults. */
+  readonly cel: string;
+}
+
+/** CEL: every field on the path is there. */
+const has = (path: string) => {
+  const parts = path.split('.');
+  return parts
+    .slice(1)
+    .map((_, index) => `has(${parts.slice(0, index + 2).join('.')})`)
+    .join(' && ');
+};
+const phaseOf = (object: string) => `(has(${object}.spec.phase) ? ${object}.spec.phase : 'Active')`;
+const examOf = (object: string) => `(has(${object}.spec.exam) ? ${object}.spec.exam : ${object}.metadata.name)`;
+
+/** That a session is sealed shows in the status, which an edit of the spec cannot change. */
+export const editRules: readonly EditRule[] = [
+  {
+    field: 'spec.phase',
+    text: 'cannot go back to Active: sealing has begun (status.sealing). Leave it at Finalizing; for more answers make another session',
+    cel: `!(${has('oldSelf.status.sealing')}) || ${phaseOf('oldSelf')} != 'Finalizing' || ${phaseOf('self')} == 'Finalizing'`,
+  },
+  {
+    field: 'spec.exam',
+    text: 'cannot change: it stands in the queue of this session. Take the edit back; for another exam make another session',
+    cel: `${examOf('self')} == ${examOf('oldSelf')}`,
+  },
+  {
+    field: 'spec.rehearsal',
+    text: 'cannot change: it decides whose answers these are. Take the edit back; make another session',
+    cel: `(has(self.spec.rehearsal) && self.spec.rehearsal) == (has(oldSelf.spec.rehearsal) && oldSelf.spec.rehearsal)`,
+  },
+  {
+    field: 'spec.redis.shards',
+    text: 'cannot change or be removed once it is set: students are never moved between shards. Take the edit back; grow spec.gateway.replicas or spec.students instead',
+    cel: `!(${has('oldSelf.spec.redis.shards')}) || (${has('self.spec.redis.shards')} && self.spec.redis.shards == oldSelf.spec.redis.shards)`,
+  },
+  {
+    field: 'spec.redis.shards',
+    text: 'must be the number of shards that exist (status.plan.shards), or be left out',
+    cel: `${has('oldSelf.spec.redis.shards')} || !(${has('self.spec.redis.shards')}) || !(${has('self.status.plan.shards')}) || !(${has('self.status.phase')}) || self.status.phase == 'Pending' || self.spec.redis.shards == self.status.plan.shards`,
+  },
+  {
+    field: 'status.sealing',
+    text: 'cannot be removed or changed: what is sealed stays sealed. Write the status with the value that it has',
+    cel: `!(${has('oldSelf.status.sealing')}) || (${has('self.status.sealing')} && self.status.sealing == oldSelf.status.sealing)`,
+  },
+];
