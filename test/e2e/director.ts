@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TcpProxy } from '#test/support/proxy.ts';
 import { until } from '#test/support/until.ts';
-import type { Exam } from './exam.ts';
+import { type Exam, send } from './exam.ts';
 import {
   type Act,
   type Finalize,
@@ -9,6 +9,7 @@ import {
   type Kill,
   type Scene,
   type Schedule,
+  type Stop,
   scenes,
   type Trouble,
   type Victim,
@@ -51,18 +52,23 @@ export async function direct(schedule: Schedule, exam: Exam, proxy: TcpProxy): P
   async function perform(act: Act): Promise<boolean> {
     await reach(exam, act);
     await sleep(act.afterMs);
-    if (act.kind === 'kill' || act.kind === 'freeze') return strike(act);
+    if (act.kind === 'kill' || act.kind === 'freeze' || act.kind === 'stop') return strike(act);
     if (act.kind === 'finalize') return finalize(act);
     await trouble(proxy, act);
     return true;
   }
 
-  async function strike(act: Act & (Kill | Freeze)): Promise<boolean> {
+  async function strike(act: Act & (Kill | Freeze | Stop)): Promise<boolean> {
     const pids = await living(exam, act.victim);
     const pid = pids[act.index % pids.length];
     if (pid === undefined) return false;
     if (act.kind === 'freeze') {
       thaws.push(freeze(pid, act.ms, end.signal));
+      return true;
+    }
+    if (act.kind === 'stop') {
+      await exam.stop(act.victim, pid);
+      if (act.victim === 'run') exam.start(false);
       return true;
     }
     await kill(act.victim, pid, act.scene);
@@ -91,17 +97,9 @@ export async function direct(schedule: Schedule, exam: Exam, proxy: TcpProxy): P
 
 /** The process hangs for a while; it may be killed meanwhile. */
 async function freeze(pid: number, ms: number, signal: AbortSignal): Promise<void> {
-  send(pid, 'SIGSTOP');
+  send([pid], 'SIGSTOP');
   await sleep(ms, undefined, { signal }).catch(() => {}); // Thawed all the same.
-  send(pid, 'SIGCONT');
-}
-
-function send(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch {
-    // It is gone.
-  }
+  send([pid], 'SIGCONT');
 }
 
 /** Waits until the session is in the phase of the act, or past it. In Exporting, until an exporter is at work. */

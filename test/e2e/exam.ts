@@ -25,6 +25,8 @@ export interface Exam {
   alive(victim: Victim): number[];
   /** SIGKILL. For `run`, resolves when it is gone. */
   kill(victim: Victim, pid: number): Promise<void>;
+  /** SIGTERM. For `run`, resolves when it has ended with the exit code of that signal. */
+  stop(victim: Victim, pid: number): Promise<void>;
   finalize(by: 'command' | 'edit'): Promise<void>;
   token(student: string): Promise<string>;
 }
@@ -41,6 +43,8 @@ const cli = ['cli/main.ts'];
 /** Inherited by everything that `run` starts, so that it is known also when its parent is dead. */
 const variable = 'UNTRADEX_TEST_HISTORY';
 const commandWithinMs = 20_000;
+/** It may be frozen when it is asked, and gateways drain. */
+const stopWithinMs = 60_000;
 
 export async function makeExam({ folder, students, gateways, shards }: ExamOptions): Promise<Exam> {
   const file = join(folder, 'given.yaml');
@@ -57,7 +61,12 @@ export async function makeExam({ folder, students, gateways, shards }: ExamOptio
     return program;
   };
   const ours = () => descendants(`${variable}=${mark}`).filter(({ command }) => command.includes(dataDir));
-  onScopeEnd(() => killAll(ours().map(({ pid }) => pid)));
+  onScopeEnd(() =>
+    send(
+      ours().map(({ pid }) => pid),
+      'SIGKILL',
+    ),
+  );
 
   return {
     name,
@@ -80,8 +89,15 @@ export async function makeExam({ folder, students, gateways, shards }: ExamOptio
     },
     async kill(victim, pid) {
       killed.add(pid);
-      killAll([pid]);
+      send([pid], 'SIGKILL');
       if (victim === 'run') await current().ended();
+    },
+    async stop(victim, pid) {
+      send([pid], 'SIGTERM');
+      if (victim !== 'run') return;
+      const { code } = await current().ended(stopWithinMs);
+      // Or it was just completed.
+      if (code !== 143 && code !== 0) throw new Error(`run, told to stop, ended with ${code}: ${current().stderr}`);
     },
     async finalize(by) {
       if (by === 'edit') return setPhase(join(dataDir, 'session.yaml'));
@@ -117,10 +133,10 @@ function setPhase(path: string): void {
   renameSync(`${path}.edited`, path);
 }
 
-function killAll(pids: readonly number[]): void {
+export function send(pids: readonly number[], signal: NodeJS.Signals): void {
   for (const pid of pids) {
     try {
-      process.kill(pid, 'SIGKILL');
+      process.kill(pid, signal);
     } catch {
       // It ended in this moment.
     }

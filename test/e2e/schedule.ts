@@ -34,6 +34,13 @@ export interface Freeze {
   readonly ms: number;
 }
 
+/** A process is asked to end (SIGTERM), and does so in order. `run` is started again then. */
+export interface Stop {
+  readonly kind: 'stop';
+  readonly victim: Victim;
+  readonly index: number;
+}
+
 /** What the network does to all students' connections. */
 export type Trouble =
   | { readonly kind: 'cut' }
@@ -52,7 +59,7 @@ export interface Finalize {
 }
 
 /** One act: `afterMs` after the phase is there, and after the act before it. */
-export type Act = { readonly scene: Scene; readonly afterMs: number } & (Kill | Freeze | Trouble | Finalize);
+export type Act = { readonly scene: Scene; readonly afterMs: number } & (Kill | Freeze | Stop | Trouble | Finalize);
 
 export interface Schedule {
   readonly seed: number;
@@ -133,6 +140,7 @@ function actsOf(random: Random, scene: Scene, size: 'short' | 'long', killed: re
       const ms = between(random, 50, longestFreezeMs[size]);
       acts.push({ ...at(), kind: 'freeze', victim: pick(random, cast[scene]), index: index(), ms });
     }
+    if (random() < 0.1) acts.push({ ...at(), kind: 'stop', victim: pick(random, cast[scene]), index: index() });
     acts.push({ ...at(), kind: 'kill', victim, index: index(), withFile: random() < 0.5 });
   }
   if (scene !== 'Active') return acts;
