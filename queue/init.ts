@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis';
 import { dropClient, type Endpoint, openClient, within } from './client.ts';
 import { readReply, unknownReply } from './reply.ts';
 import { asProblem } from './replyerror.ts';
@@ -28,7 +29,7 @@ export async function initShard(endpoint: Endpoint, shard: NewShard, timeoutMs =
   }
 }
 
-async function init(redis: Parameters<typeof callScript>[0], shard: NewShard): Promise<'made' | 'same'> {
+async function init(redis: Redis, shard: NewShard): Promise<'made' | 'same'> {
   const wrong = judgeConfig(await askConfig(redis));
   if (wrong) throw wrong;
   const { incarnation, uid, exam } = shard;
