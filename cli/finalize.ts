@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
+import { isFolderInUse } from '#operator/local/lock.ts';
 import type { LocalStatus } from '#operator/local/statusfile.ts';
 import { durationOption } from './duration.ts';
 import { examples } from './examples.ts';
 import { exitCodeOfSignal, exitCodes } from './exitcodes.ts';
 import { startExportProgress } from './exportprogress.ts';
 import { type Folder, openFolder } from './folder.ts';
-import { count, json, line, note, paint, time } from './output.ts';
+import { count, json, line, note, paint } from './output.ts';
 import { setSessionField } from './sessionfile.ts';
 import { listenForStop } from './signals.ts';
 import { complaints, followStatus, holds } from './statusfile.ts';
@@ -50,15 +51,17 @@ async function finalize(folder: Folder, options: Options): Promise<number> {
   return waitForVerdict(folder, options);
 }
 
-/** When nothing changed for so long, nobody may be at work. */
+/** When nothing changed for so long, perhaps nobody is at work. */
 const quietMs = 10_000;
 
 async function waitForVerdict(folder: Folder, { timeout, json: asJson }: Options): Promise<number> {
   const stop = listenForStop();
   const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(timeout)]);
   const progress = startExportProgress();
-  const hint = `nothing has changed for ${time(quietMs)}: is \`untradex run --data ${folder.at.root}\` running?`;
-  const quiet = setTimeout(() => progress.say(hint), quietMs);
+  const hint = `nobody runs this session: start \`untradex run --data ${folder.at.root}\``;
+  const quiet = setTimeout(() => {
+    if (!isFolderInUse(folder.at)) progress.say(hint);
+  }, quietMs);
   let last: LocalStatus | undefined;
   try {
     for await (const status of followStatus(folder, signal)) {

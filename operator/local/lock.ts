@@ -36,6 +36,13 @@ export async function lockFolder(folder: DataFolder): Promise<FolderLock> {
   };
 }
 
+/** Whether somebody runs the session of this folder now. Looks for a moment; a run that starts then waits for it. */
+export function isFolderInUse(folder: DataFolder): boolean {
+  const database = tryLock(folder);
+  database?.close();
+  return database === null;
+}
+
 /** Null when another process (or another holder in this one) has it. */
 function tryLock(folder: DataFolder): DatabaseSync | null {
   const database = new DatabaseSync(folder.lock);
