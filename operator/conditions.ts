@@ -58,7 +58,8 @@ function queueReady(facts: Facts): Verdict {
     const born = observed.identity.shards.filter((shard) => shard.born).length;
     return no('Starting', `Waiting for Redis to start: ${born} of ${desired.shards.count} shards are initialised.`);
   }
-  if (isQueueReady(observed, queue)) return yes('AllShards', `${queue.shards.length} of ${queue.shards.length} shards take answers.`);
+  if (isQueueReady(observed, queue))
+    return yes('AllShards', `${queue.shards.length} of ${queue.shards.length} shards take answers.`);
   const missing = queue.shards.filter((shard) => shard.phase !== 'ready').map((shard) => shard.shard);
   return no(
     'ShardsMissing',
