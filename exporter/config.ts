@@ -7,6 +7,13 @@ import { problem } from '#queue/problem.ts';
 import { receiptKeyId } from '#queue/receipt.ts';
 import type { ShardIdentity } from '#queue/shardcheck.ts';
 import { type AttemptPlan, tableOf } from './attempt.ts';
+import {
+  type PostgresSettings,
+  postgresSchema,
+  postgresSettings,
+  postgresTarget,
+  tableFault,
+} from './sinks/postgres/config.ts';
 
 /** What the DuckDB sink may use. A loader and a publisher never run on the same session at once. */
 export const duckdbDefaults = {
@@ -68,7 +75,7 @@ const file = z.strictObject({
   shards: z.array(shard).min(1).max(1_024),
   witnesses: z.array(witness),
   root: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hex digits'),
-  sink: z.discriminatedUnion('kind', [duckdb]),
+  sink: z.discriminatedUnion('kind', [duckdb, postgresSchema]),
   table: tableName,
   batchRows: z.int().min(1).max(100_000).default(5_000),
   report: text,
@@ -82,11 +89,16 @@ type ConfigFile = z.output<typeof file>;
 
 export type DuckdbSettings = Omit<z.output<typeof duckdb>, 'kind'>;
 
+/** One of the sinks, with what it needs. */
+export type SinkSettings =
+  | ({ readonly kind: 'duckdb' } & DuckdbSettings)
+  | ({ readonly kind: 'postgres' } & PostgresSettings);
+
 /** Everything that the exporter is told, checked, with the small files that it names already read. Paths are absolute. */
 export interface ExporterConfig {
   readonly plan: AttemptPlan;
   readonly shards: readonly { readonly endpoint: Endpoint; readonly identity: ShardIdentity }[];
-  readonly sink: { readonly kind: 'duckdb' } & DuckdbSettings;
+  readonly sink: SinkSettings;
   /** The sink in words, for people. */
   readonly target: string;
   /** Where the report goes. */
@@ -135,14 +147,15 @@ function build(json: unknown, folder: string, wrong: string[]): ExporterConfig |
   checkKey(data.receiptPublicKey, wrong);
   const { session, sink } = data;
   const at = (path: string) => resolve(folder, path);
+  const plan = planOf(data, at);
   return {
-    plan: planOf(data, at),
+    plan,
     shards: data.shards.map(({ incarnation }, index) => ({
       endpoint: shards[index]!,
       identity: { uid: session.uid, shard: index, shards: data.shards.length, incarnation },
     })),
-    sink: { ...sink, database: at(sink.database), staging: at(sink.staging) },
-    target: `${sink.kind} ${at(sink.database)}`,
+    sink: sinkOf(sink, plan.table, at, wrong),
+    target: sink.kind === 'duckdb' ? `${sink.kind} ${at(sink.database)}` : postgresTarget(sink),
     report: at(data.report),
     receiptPublicKey: data.receiptPublicKey ?? null,
     samples: data.samples == null ? null : at(data.samples),
@@ -151,18 +164,30 @@ function build(json: unknown, folder: string, wrong: string[]): ExporterConfig |
   };
 }
 
+function sinkOf(sink: ConfigFile['sink'], table: string, at: (path: string) => string, wrong: string[]): SinkSettings {
+  if (sink.kind === 'duckdb') return { ...sink, database: at(sink.database), staging: at(sink.staging) };
+  const fault = tableFault(table);
+  if (fault !== null) wrong.push(`table: ${fault}`);
+  const read = (field: string, path: string) => readNamed(`sink.${field}`, at(path), wrong);
+  return { kind: sink.kind, ...postgresSettings(sink, read, wrong) };
+}
+
 function planOf(data: ConfigFile, at: (path: string) => string): AttemptPlan {
   const { session, attempt, batchRows, root, sink } = data;
   return {
     session,
     attempt,
-    // Relative: a folder that was moved as a whole still holds the same attempt.
-    target: `${sink.kind} ${relative(at(sink.staging), at(sink.database))}`,
+    target: sink.kind === 'duckdb' ? duckdbTarget(sink, at) : postgresTarget(sink),
     table: tableOf(data.table, session.rehearsal),
     batchRows,
     witnesses: data.witnesses.toSorted((a, b) => a.shard - b.shard),
     root,
   };
+}
+
+/** Relative: a folder that was moved as a whole still holds the same attempt. */
+function duckdbTarget({ kind, staging, database }: z.output<typeof duckdb>, at: (path: string) => string): string {
+  return `${kind} ${relative(at(staging), at(database))}`;
 }
 
 /** Every shard has exactly one witness. Looked at apart from the other fields, so that all is told at once. */

@@ -1,8 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { expect } from 'vitest';
+import type { AttemptPlan } from '#exporter/attempt.ts';
 import type { PostgresSettings } from '#exporter/sinks/postgres/config.ts';
 import { createPostgresSink } from '#exporter/sinks/postgres/sink.ts';
 import type { SinkTarget } from '#test/conformance/sink.ts';
+import { inBatches, readAll, rowsOf, sorted } from '#test/conformance/sinkrows.ts';
 import { onScopeEnd } from '#test/support/cleanup.ts';
 import { postgresSql, type StartPostgresOptions, startPostgres, type TestPostgres } from '#test/support/postgres.ts';
 import { tmpFolder } from '#test/support/tmp.ts';
@@ -64,4 +67,39 @@ export async function postgresTarget(server: TestPostgres, port = server.port): 
 /** Runs statements as the exporter. */
 export function asExporter({ server }: PostgresTarget, statements: string): Promise<Record<string, unknown>[]> {
   return postgresSql({ host: server.host, port: server.port, database, ...exporter }, statements);
+}
+
+/** Rows of a session in the target; 0 when there is no table. */
+export async function publishedRows(target: PostgresTarget, uid: string): Promise<number> {
+  const [known] = await target.sql(`SELECT to_regclass('"EXAM_ANSWERS"') AS it`);
+  if (known!.it === null) return 0;
+  const [row] = await target.sql(`SELECT count(*)::int AS n FROM "EXAM_ANSWERS" WHERE "SESSION_UID" = '${uid}'`);
+  return Number(row!.n);
+}
+
+/** The whole export of one attempt, each step as a process of its own would do it. */
+export async function exportOnce(
+  target: PostgresTarget,
+  plan: AttemptPlan,
+  changes: Parameters<PostgresTarget['open']>[1] = {},
+) {
+  const step = async <T>(work: (sink: ReturnType<PostgresTarget['open']>) => Promise<T>): Promise<T> => {
+    const sink = target.open('', changes);
+    try {
+      await sink.prepare(plan);
+      return await work(sink);
+    } finally {
+      await sink.close();
+    }
+  };
+  for (const { shard } of plan.witnesses) await step((sink) => sink.load(shard, inBatches(rowsOf(plan, shard))));
+  return step((sink) => sink.publish());
+}
+
+export async function expectExported(target: PostgresTarget, plan: AttemptPlan): Promise<void> {
+  const sink = target.open();
+  await sink.prepare(plan);
+  expect(sorted(await readAll(sink))).toEqual(sorted(plan.witnesses.flatMap(({ shard }) => rowsOf(plan, shard))));
+  expect(await sink.publish()).toMatchObject({ already: true });
+  await sink.close();
 }

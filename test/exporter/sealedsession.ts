@@ -30,7 +30,10 @@ export interface SealedSession {
   shardOf(student: string): TestShard;
   /** The plan that the exporter makes of `config()`. */
   plan(attempt?: number): AttemptPlan;
-  /** The exporter's configuration for an attempt, as a file; returns its path. */
+  /**
+   * The exporter's configuration for an attempt, as a file; returns its path. A `sink` without a kind only changes the
+   * DuckDB one that is used otherwise.
+   */
   config(attempt?: number, changes?: Readonly<Record<string, unknown>>): string;
 }
 
@@ -81,20 +84,15 @@ export async function sealedSession(options: SealedSessionOptions = {}): Promise
   const config = (attempt = 1, changes = {}) => {
     const { sink, ...rest } = changes as { sink?: object };
     const path = join(folder, `plan-${uid}-${attempt}-${randomUUID()}.json`);
+    const staging = join(folder, `export-${uid}`);
+    const duckdb = { kind: 'duckdb', database, staging, memoryMb: 128, lockWaitSeconds: 5 };
     const base = {
       session: { name: exam, uid, exam, rehearsal },
       attempt,
       shards: shards.map(({ endpoint, identity }) => ({ ...endpoint, tls: null, incarnation: identity.incarnation })),
       witnesses,
       root,
-      sink: {
-        kind: 'duckdb',
-        database,
-        staging: join(folder, `export-${uid}`),
-        memoryMb: 128,
-        lockWaitSeconds: 5,
-        ...sink,
-      },
+      sink: sink && 'kind' in sink ? sink : { ...duckdb, ...sink },
       table: 'EXAM_ANSWERS',
       batchRows: 7,
       report,

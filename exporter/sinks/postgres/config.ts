@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import * as z from 'zod';
 import { mostNameBytes } from './names.ts';
 
@@ -61,20 +59,26 @@ export interface PostgresSettings {
 }
 
 /**
- * Reads the files that the configuration names; relative paths begin at `folder`. What is wrong goes to `wrong`, with
- * the name of its field, and never shows what is in a file.
+ * The configuration with the files that it names.
+ * @param read reads the file that a field names, or says by itself what is wrong with it
+ * @param wrong takes what is wrong otherwise, with the name of its field
  */
-export function postgresSettings(config: PostgresConfig, folder: string, wrong: string[]): PostgresSettings {
+export function postgresSettings(
+  config: PostgresConfig,
+  read: (field: string, path: string) => string,
+  wrong: string[],
+): PostgresSettings {
   const { host, port, database, user, schema, patienceSeconds } = config;
-  const read = (field: string, path: string | null | undefined) =>
-    path == null ? null : readFile(`sink.${field}`, resolve(folder, path), wrong);
   const { mode, caFile, certFile, keyFile } = config.tls;
-  const password = read('passwordFile', config.passwordFile);
-  const [ca, cert, key] = [read('tls.caFile', caFile), read('tls.certFile', certFile), read('tls.keyFile', keyFile)];
-  if ((cert === null) !== (key === null)) wrong.push('sink.tls: certFile and keyFile belong together');
+  if ((certFile == null) !== (keyFile == null)) wrong.push('sink.tls: certFile and keyFile belong together');
+  const password = config.passwordFile == null ? null : read('passwordFile', config.passwordFile);
+  const files = {
+    ...(caFile == null ? {} : { ca: read('tls.caFile', caFile) }),
+    ...(certFile == null ? {} : { cert: read('tls.certFile', certFile) }),
+    ...(keyFile == null ? {} : { key: read('tls.keyFile', keyFile) }),
+  };
   // There is no TLS on a Unix socket: nobody is in between.
-  const plain = mode === 'Off' || host.startsWith('/');
-  const tls = plain ? null : { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
+  const tls = mode === 'Off' || host.startsWith('/') ? null : files;
   return { host, port, database, user, password, schema, tls, patienceSeconds };
 }
 
@@ -88,15 +92,4 @@ export function tableFault(table: string): string | null {
 /** The target in words, for people and for the plan of an attempt: no user, no secret. */
 export function postgresTarget({ host, port, database, schema }: PostgresConfig): string {
   return `postgres ${host}:${port}/${database} schema ${schema}`;
-}
-
-function readFile(field: string, path: string, wrong: string[]): string | null {
-  try {
-    const content = readFileSync(path, 'utf8').trim();
-    if (content === '') wrong.push(`${field}: the file is empty`);
-    return content;
-  } catch (error) {
-    wrong.push(`${field}: ${(error as Error).message}`);
-    return null;
-  }
 }
