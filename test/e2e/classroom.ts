@@ -55,7 +55,7 @@ function planDevice(random: Random, student: string, kind: DevicePlan['kind']): 
   return {
     student,
     kind,
-    pauseMs: between(random, 60, 500),
+    pauseMs: between(random, 20, 250),
     leavesBefore: [...new Set(leaves)],
     awayMs: between(random, 10, 1_500),
     // An empty paper can be finished too.

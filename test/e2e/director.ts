@@ -42,9 +42,9 @@ export async function direct(schedule: Schedule, exam: Exam, proxy: TcpProxy): P
   const thaws: Promise<void>[] = [];
   const end = new AbortController();
 
-  async function kill(victim: Victim, pid: number, scene: Scene): Promise<void> {
+  async function kill(victim: Victim, pid: number, scene: Scene, hangsMs = 0): Promise<void> {
     const phase = exam.status?.phase ?? 'starting';
-    await exam.kill(victim, pid);
+    await exam.kill(victim, pid, hangsMs);
     kills.push({ victim, scene, phase, pid, atMs: Math.round(performance.now() - begun) });
   }
 
@@ -71,7 +71,7 @@ export async function direct(schedule: Schedule, exam: Exam, proxy: TcpProxy): P
       if (act.victim === 'run') exam.start(false);
       return true;
     }
-    await kill(act.victim, pid, act.scene);
+    await kill(act.victim, pid, act.scene, act.hangsMs);
     if (act.victim === 'run') exam.start(act.withFile);
     return true;
   }

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseDocument, stringify } from 'yaml';
 import { openFolder } from '#cli/folder.ts';
 import { openMint } from '#cli/studenttoken.ts';
@@ -23,9 +24,9 @@ export interface Exam {
   start(withFile: boolean): void;
   /** The living processes of a kind, oldest first, without those that were killed. Seen from outside, by the system. */
   alive(victim: Victim): number[];
-  /** SIGKILL. For `run`, resolves when it is gone. */
-  kill(victim: Victim, pid: number): Promise<void>;
-  /** SIGTERM. For `run`, resolves when it has ended with the exit code of that signal. */
+  /** SIGKILL, after it hung for `hangsMs`. For `run`, resolves when it is gone. */
+  kill(victim: Victim, pid: number, hangsMs: number): Promise<void>;
+  /** SIGTERM. For `run`, resolves when it has ended by it. */
   stop(victim: Victim, pid: number): Promise<void>;
   finalize(by: 'command' | 'edit'): Promise<void>;
   token(student: string): Promise<string>;
@@ -87,17 +88,22 @@ export async function makeExam({ folder, students, gateways, shards }: ExamOptio
       if (victim === 'run') return current().exit === undefined ? [current().pid] : [];
       return ours().flatMap(({ pid, command }) => (kindOf(command) === victim && !killed.has(pid) ? [pid] : []));
     },
-    async kill(victim, pid) {
+    async kill(victim, pid, hangsMs) {
       killed.add(pid);
+      if (hangsMs > 0) {
+        send([pid], 'SIGSTOP');
+        await sleep(hangsMs);
+      }
       send([pid], 'SIGKILL');
       if (victim === 'run') await current().ended();
     },
     async stop(victim, pid) {
       send([pid], 'SIGTERM');
       if (victim !== 'run') return;
-      const { code } = await current().ended(stopWithinMs);
-      // Or it was just completed.
-      if (code !== 143 && code !== 0) throw new Error(`run, told to stop, ended with ${code}: ${current().stderr}`);
+      const { code, signal } = await current().ended(stopWithinMs);
+      // Or it was just completed; or had just been started, and does not listen to signals yet.
+      if (code === 143 || code === 0 || signal === 'SIGTERM') return;
+      throw new Error(`run, told to stop, ended with ${code ?? signal}: ${current().stderr}`);
     },
     async finalize(by) {
       if (by === 'edit') return setPhase(join(dataDir, 'session.yaml'));

@@ -22,6 +22,8 @@ export interface Kill {
   readonly kind: 'kill';
   readonly victim: Victim;
   readonly index: number;
+  /** It hangs (SIGSTOP) so long before, so that it dies with requests that it got and did not answer. */
+  readonly hangsMs: number;
   /** Only of `run`: whether it is started again with `-f`, or with what is in its folder. */
   readonly withFile: boolean;
 }
@@ -141,7 +143,8 @@ function actsOf(random: Random, scene: Scene, size: 'short' | 'long', killed: re
       acts.push({ ...at(), kind: 'freeze', victim: pick(random, cast[scene]), index: index(), ms });
     }
     if (random() < 0.1) acts.push({ ...at(), kind: 'stop', victim: pick(random, cast[scene]), index: index() });
-    acts.push({ ...at(), kind: 'kill', victim, index: index(), withFile: random() < 0.5 });
+    const hangsMs = random() < 0.5 ? between(random, 10, 100) : 0;
+    acts.push({ ...at(), kind: 'kill', victim, index: index(), hangsMs, withFile: random() < 0.5 });
   }
   if (scene !== 'Active') return acts;
   return [...acts, { ...at(), kind: 'finalize', by: pick(random, ['command', 'edit']), whileDown: random() < 0.3 }];
