@@ -23,7 +23,7 @@ export const sessionDefaults = {
   answers: { perStudent: 200, bytes: 250 },
   gateway: { studentsPerReplica: 5_000 },
   redis: { studentsPerShard: 10_000 },
-  export: { table: 'EXAM_ANSWERS', batchRows: 5_000 },
+  export: { table: 'EXAM_ANSWERS', batchRows: 5_000, postgres: { port: 5_432, schema: 'public', tls: 'Verify' } },
 } as const satisfies Record<string, unknown>;
 
 export const apiVersion = 'untradex.io/v1alpha1';
@@ -153,6 +153,48 @@ const redisSchema = z
   .prefault({})
   .describe('The queue: one Redis a shard, with an append-only file that is synced before every acknowledgement.');
 
+const postgresPreset = sessionDefaults.export.postgres;
+const filePath = (description: string) => z.string().min(1).max(4_096).optional().describe(description);
+
+const postgresSchema = z
+  .strictObject({
+    host: z
+      .string()
+      .regex(/^[!-~]{1,255}$/)
+      .describe('Name or address of the server, or the folder of its Unix socket.'),
+    port: z.int().min(1).max(65_535).default(postgresPreset.port).describe('Port of the server.'),
+    database: z.string().min(1).max(63).describe('The database. Its encoding must be UTF8.'),
+    user: z
+      .string()
+      .min(1)
+      .max(63)
+      .describe('Who the exporter is there; docs/postgres.md says what it must be granted.'),
+    passwordFile: filePath(
+      "A file with the user's password, on one machine; a relative path begins at the data folder.",
+    ),
+    schema: z
+      .string()
+      .regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/)
+      .default(postgresPreset.schema)
+      .describe('The schema of the table, and of what the exporter keeps beside it. Upper and lower case differ.'),
+    tls: z
+      .strictObject({
+        mode: z
+          .enum(['Verify', 'Off'])
+          .default(postgresPreset.tls)
+          .describe(
+            "Verify: encrypted, and the server's certificate must be valid for the host. Off: everybody on the way can read the answers.",
+          ),
+        caFile: filePath('Certificates (PEM) of the authorities to believe. Left out: those that Node knows.'),
+        certFile: filePath('Our certificate (PEM), where the server asks for one.'),
+        keyFile: filePath('Its key (PEM).'),
+      })
+      .prefault({})
+      .describe('How the connection is protected. Nothing of it applies to a Unix socket.'),
+  })
+  .optional()
+  .describe('Into a PostgreSQL server, version 13 or newer.');
+
 const exportSchema = z
   .strictObject({
     table: z
@@ -168,8 +210,9 @@ const exportSchema = z
       .describe('Rows that are loaded at a time.'),
     duckdb: z
       .strictObject({})
-      .prefault({})
-      .describe('Into a DuckDB database that is kept with the session. The default, and so far the only target.'),
+      .optional()
+      .describe('Into a DuckDB database that is kept with the session. The default when no target is given.'),
+    postgres: postgresSchema,
   })
   .prefault({})
   .describe('Where the answers go.');
@@ -285,5 +328,5 @@ export function examName(session: ExamSession): string {
 function brokenRules(value: unknown): [path: string[], text: string][] {
   const spec = (value as { spec?: Record<string, unknown> } | null)?.spec;
   if (typeof spec !== 'object' || spec === null) return [];
-  return specRules.filter((rule) => rule.broken(spec)).map(({ field, text }) => [['spec', field], text]);
+  return specRules.filter((rule) => rule.broken(spec)).map(({ field, text }) => [['spec', ...field.split('.')], text]);
 }

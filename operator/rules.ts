@@ -19,7 +19,7 @@ export interface SpecRule {
 }
 
 /** The targets of an export: fields of spec.export, of which at most one is given. Left out: the first. */
-export const sinks: readonly string[] = ['duckdb'];
+export const sinks: readonly string[] = ['duckdb', 'postgres'];
 
 /** Made from the names, so that a further target is one word. */
 export function oneSink(names: readonly string[]): SpecRule {
@@ -34,6 +34,15 @@ export function oneSink(names: readonly string[]): SpecRule {
 
 export const specRules: readonly SpecRule[] = [
   ...(sinks.length > 1 ? [oneSink(sinks)] : []),
+  {
+    field: 'export.table',
+    text: 'is too long for PostgreSQL: take at most 63 characters, 53 in a rehearsal, which adds _REHEARSAL',
+    broken: ({ export: target, rehearsal }) => {
+      const { postgres, table } = (target ?? {}) as { postgres?: unknown; table?: unknown };
+      return postgres !== undefined && typeof table === 'string' && table.length > (rehearsal === true ? 53 : 63);
+    },
+    cel: '!has(self.export) || !has(self.export.postgres) || !has(self.export.table) || size(self.export.table) <= (has(self.rehearsal) && self.rehearsal ? 53 : 63)',
+  },
   {
     field: 'closesAt',
     text: 'must be after spec.opensAt: move one of them',

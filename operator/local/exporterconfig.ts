@@ -1,3 +1,5 @@
+import { resolve } from 'node:path';
+import type { ExamSpec } from '../examsession.ts';
 import type { AttemptPlan } from '../plan.ts';
 import type { DataFolder } from './datafolder.ts';
 import type { LocalIdentity } from './identityfile.ts';
@@ -23,12 +25,25 @@ export function exporterConfig(
     })),
     witnesses,
     root,
-    sink: { kind: 'duckdb', database: folder.database, staging: folder.export.dir },
+    sink: sinkOf(folder, identity.session.spec.export),
     table,
     batchRows,
     report: folder.export.report,
     receiptPublicKey,
     samples: folder.samples,
     roster: identity.session.spec.roster === undefined ? null : folder.rosterInForce,
+  };
+}
+
+/** As the exporter names things. Files stay where they are: only their paths go from one configuration to the other. */
+function sinkOf(folder: DataFolder, { postgres }: ExamSpec['export']) {
+  if (postgres === undefined) return { kind: 'duckdb', database: folder.database, staging: folder.export.dir };
+  const at = (path: string | undefined) => (path === undefined ? null : resolve(folder.root, path));
+  const { passwordFile, tls, ...server } = postgres;
+  return {
+    kind: 'postgres',
+    ...server,
+    passwordFile: at(passwordFile),
+    tls: { mode: tls.mode, caFile: at(tls.caFile), certFile: at(tls.certFile), keyFile: at(tls.keyFile) },
   };
 }

@@ -39,10 +39,29 @@ describe('a session file', () => {
       answers: sessionDefaults.answers,
       access: { origins: [] },
       redis: { studentsPerShard: sessionDefaults.redis.studentsPerShard },
-      export: { table: 'EXAM_ANSWERS', batchRows: 5000, duckdb: {} },
+      export: { table: 'EXAM_ANSWERS', batchRows: 5000 },
     });
     expect(session.spec.gateway.replicas).toBeUndefined();
     expect(examName(session)).toBe('algebra');
+  });
+
+  test('takes PostgreSQL as its target, with a name that it does not cut off, and one target only', () => {
+    const server = 'postgres: {host: db.example.edu, database: exams, user: untradex}';
+    const { spec } = readExamSession(`${smallest}\n  export: {${server}}`);
+    expect(spec.export).toEqual({
+      ...{ table: 'EXAM_ANSWERS', batchRows: 5000 },
+      postgres: {
+        ...{ host: 'db.example.edu', port: 5432, database: 'exams', user: 'untradex', schema: 'public' },
+        tls: { mode: 'Verify' },
+      },
+    });
+    const faults = faultsOf(
+      `${smallest}\n  rehearsal: true\n  export: {table: ${'A'.repeat(54)}, duckdb: {}, ${server}}`,
+    );
+    expect(faults).toEqual([
+      expect.stringContaining('spec.export (line 10): takes one target: keep one of duckdb, postgres'),
+      expect.stringContaining('spec.export.table (line 10): is too long for PostgreSQL'),
+    ]);
   });
 
   test('may be JSON', () => {
@@ -79,7 +98,7 @@ spec:
     expect(said('spec.redis')).toContain('a map of shards, studentsPerShard');
     expect(said('spec.access.origins.0')).toContain('not "nowhere"');
     expect(said('spec.export.table')).toContain('not "drop table"');
-    expect(said('spec.export.oracle')).toContain('unknown field; known here: table, batchRows, duckdb');
+    expect(said('spec.export.oracle')).toContain('unknown field; known here: table, batchRows, duckdb, postgres');
     expect(said('spec.roster.file')).toContain('not "../students.csv"');
     expect(faults).toHaveLength(13);
   });
