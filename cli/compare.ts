@@ -1,5 +1,8 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import type { PostgresSettings } from '#exporter/sinks/postgres/config.ts';
 import { problem } from '#queue/problem.ts';
 
 /** What was found; with a kept promise everything from `missing` on is 0. */
@@ -27,8 +30,8 @@ export interface Comparison {
 export interface CompareOptions {
   /** NDJSON of {student, writer, seq, sha256}. */
   readonly ledger: string;
-  /** The exported DuckDB file, closed by its writer. It is opened read-only. */
-  readonly database: string;
+  /** The exported DuckDB file, closed by its writer, which is opened read-only; or the PostgreSQL server with the table. */
+  readonly database: string | PostgresSettings;
   /** EXAM_ANSWERS, or EXAM_ANSWERS_REHEARSAL for a rehearsal. */
   readonly table: string;
   readonly sessionUid: string;
@@ -48,12 +51,14 @@ export function isKept(found: Comparison): boolean {
  */
 export async function compareLedger(options: CompareOptions): Promise<Comparison> {
   refuseTornLedger(options.ledger);
-  const instance = await openReadOnly(options.database);
+  const { database } = options;
+  const instance = await openReadOnly(typeof database === 'string' ? database : null);
   try {
     const connection = await instance.connect();
     try {
       await takeLedger(connection, options.ledger);
-      await takeRows(connection, options);
+      if (typeof database === 'string') await takeRows(connection, options);
+      else await takePostgresRows(connection, database, options);
       return await findFaults(connection, options.uniquePayloads === true);
     } finally {
       connection.closeSync();
@@ -63,9 +68,10 @@ export async function compareLedger(options: CompareOptions): Promise<Comparison
   }
 }
 
-async function openReadOnly(path: string): Promise<DuckDBInstance> {
+async function openReadOnly(path: string | null): Promise<DuckDBInstance> {
   try {
     const instance = await DuckDBInstance.create(':memory:', { threads: '2' });
+    if (path === null) return instance;
     const connection = await instance.connect();
     await connection.run(`attach ${quoted(path)} as exported (read_only)`);
     connection.closeSync();
@@ -103,6 +109,30 @@ async function takeRows(connection: DuckDBConnection, options: CompareOptions): 
   } catch (cause) {
     const message = `the table ${options.table} cannot be read: ${(cause as Error).message}`;
     throw problem('database_unreadable', message, 'compare with the database that the session exported', { cause });
+  }
+}
+
+/** Through a file: rows that are compared need not fit into our own memory. */
+async function takePostgresRows(
+  connection: DuckDBConnection,
+  settings: PostgresSettings,
+  { table, sessionUid }: CompareOptions,
+): Promise<void> {
+  const { writeRows } = await import('./postgresrows.ts');
+  const folder = mkdtempSync(join(tmpdir(), 'untradex-compare-'));
+  const file = join(folder, 'rows.csv');
+  try {
+    await writeRows(settings, { table, sessionUid, file });
+    const columns = "{student: 'varchar', writer: 'varchar', seq: 'bigint', order_no: 'bigint', sha256: 'varchar'}";
+    await connection.run(
+      `create table answers as from read_csv(${quoted(file)}, auto_detect = false, header = false, delim = ',',
+         quote = '"', escape = '"', columns = ${columns})`,
+    );
+  } catch (cause) {
+    const message = `the table ${table} cannot be read: ${(cause as Error).message}`;
+    throw problem('database_unreadable', message, 'compare with the database that the session exported', { cause });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { examples } from './examples.ts';
 import { exitCodeOfSignal, exitCodes } from './exitcodes.ts';
 import { line } from './output.ts';
@@ -17,6 +17,8 @@ interface Options {
   readonly kills: number;
   readonly port: number;
   readonly seed?: number;
+  readonly sink: 'duckdb' | 'postgres';
+  readonly sinkFile?: string;
   readonly data?: string;
   readonly json?: string;
   readonly ledger?: string;
@@ -39,6 +41,13 @@ export function registerDemo(program: Command): void {
     .option('--kills <n>', 'how many of them are killed with SIGKILL meanwhile', wholeNumber(0, 1_000), 3)
     .option('--port <p>', 'port for the students (default: a free one)', wholeNumber(0, 65_535), 0)
     .option('--seed <n>', 'repeat the same schedule of students and kills', wholeNumber(0, 2 ** 31))
+    .addOption(new Option('--sink <kind>', 'where the answers go').choices(['duckdb', 'postgres']).default('duckdb'))
+    .addOption(
+      new Option(
+        '--sink-file <file>',
+        'YAML of what spec.export.postgres holds: host, port, database, user, passwordFile, schema, tls',
+      ).env('UNTRADEX_SINK_FILE'),
+    )
     .option('--data <dir>', 'folder for the session, empty or new (default: a temporary one)')
     .option('--json <file>', 'write the result as JSON')
     .option('--ledger <file>', 'write what the students saw acknowledged, NDJSON')
@@ -49,14 +58,17 @@ export function registerDemo(program: Command): void {
     'untradex demo',
     'untradex demo --students 4000 --seconds 60 --kills 6',
     'untradex demo --json result.json --ledger ledger.ndjson',
+    'untradex demo --sink postgres --sink-file postgres.yaml',
   ]);
 }
 
 /** @returns the exit code: 0 only when everything acknowledged was found again, once, in order, and verified */
 async function demo(options: Options): Promise<number> {
   const { makeDemoFolder } = await import('./demosession.ts');
+  const { readTarget } = await import('./demotarget.ts');
   const { playDemo } = await import('./demoplay.ts');
   const { isProven, showDemo } = await import('./demoresult.ts');
+  const target = readTarget(options.sink, options.sinkFile);
   const stop = listenForStop();
   const folder = makeDemoFolder(options.data);
   try {
@@ -67,6 +79,7 @@ async function demo(options: Options): Promise<number> {
       seed: options.seed ?? randomInt(2 ** 31),
       folder,
       ledger,
+      ...(target === null ? {} : { target }),
       signal: stop.signal,
     });
     if (options.json !== undefined) writeResult(options.json, result);

@@ -4,6 +4,7 @@ import { type Kill, planKills, runChaos } from './chaos.ts';
 import { compareLedger } from './compare.ts';
 import { type DemoResult, makeDemoResult } from './demoresult.ts';
 import { demoName, writeDemoSession } from './demosession.ts';
+import { exportedDatabase, exporterConfigOf, readExported } from './exported.ts';
 import { startExportProgress } from './exportprogress.ts';
 import { openFolder } from './folder.ts';
 import { openLedger } from './ledger.ts';
@@ -27,6 +28,8 @@ export interface DemoOptions {
   readonly seed: number;
   readonly folder: string;
   readonly ledger: string;
+  /** spec.export; left out: DuckDB. */
+  readonly target?: object;
   readonly signal: AbortSignal;
 }
 
@@ -130,12 +133,14 @@ async function proveDemo(
   options: DemoOptions,
   { played, killed, status, exportMs, started }: Completed,
 ): Promise<DemoResult> {
-  const { database } = dataFolder(options.folder);
   const { ledger, seed } = options;
+  const folder = await openFolder(options.folder, demoName);
+  const config = exporterConfigOf(folder, folder.identity!, await readExported(folder));
+  const database = exportedDatabase(config);
   const found = await compareLedger({
     ledger,
     database,
-    table: 'EXAM_ANSWERS',
+    table: config.plan.table,
     sessionUid: status.uid,
     uniquePayloads: true,
   });
@@ -148,7 +153,7 @@ async function proveDemo(
     seconds: (performance.now() - started) / 1000,
     seed,
     root: status.redis.root,
-    database,
+    database: typeof database === 'string' ? database : config.target,
     report: status.export?.report ?? null,
     ledger,
   });

@@ -23,8 +23,11 @@ export function makeDemoFolder(given: string | undefined): string {
   return path;
 }
 
-/** Writes the session of the demo into its folder. */
-export function writeDemoSession(folder: string, size: { students: number; gateways: number; shards: number }): void {
+/** Writes the session of the demo into its folder. `target` is its spec.export; left out: DuckDB. */
+export function writeDemoSession(
+  folder: string,
+  size: { readonly students: number; readonly gateways: number; readonly shards: number; readonly target?: object },
+): void {
   const session = {
     apiVersion,
     kind,
@@ -35,6 +38,7 @@ export function writeDemoSession(folder: string, size: { students: number; gatew
       graceSeconds: 1,
       gateway: { replicas: size.gateways },
       redis: { shards: size.shards },
+      ...(size.target === undefined ? {} : { export: size.target }),
     },
   };
   writeFileSync(dataFolder(folder).session, stringify(session));

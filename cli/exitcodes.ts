@@ -31,6 +31,7 @@ const ofProblem: Record<string, number> = {
   folder_in_use: exitCodes.input,
   file_missing: exitCodes.input,
   ledger_invalid: exitCodes.input,
+  sink_file_invalid: exitCodes.input,
   not_a_rehearsal: exitCodes.input,
   no_signing_key: exitCodes.input,
   usage: exitCodes.usage,

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ExporterConfig, readConfig } from '#exporter/config.ts';
+import type { PostgresSettings } from '#exporter/sinks/postgres/config.ts';
 import { readJson } from '#operator/local/datafolder.ts';
 import { exporterConfig } from '#operator/local/exporterconfig.ts';
 import type { LocalIdentity } from '#operator/local/identityfile.ts';
@@ -35,4 +36,9 @@ export function exporterConfigOf(folder: Folder, identity: LocalIdentity, plan: 
   } finally {
     rmSync(own, { recursive: true, force: true });
   }
+}
+
+/** Where the rows are: the DuckDB file, or the PostgreSQL server. */
+export function exportedDatabase({ sink }: ExporterConfig): string | PostgresSettings {
+  return sink.kind === 'duckdb' ? sink.database : sink;
 }

@@ -3,7 +3,7 @@ import { openSink } from '#exporter/opensink.ts';
 import type { Verification } from '#exporter/verify.ts';
 import type { AttemptPlan } from '#operator/plan.ts';
 import { type Comparison, compareLedger, isKept } from './compare.ts';
-import { exporterConfigOf, readExported } from './exported.ts';
+import { exportedDatabase, exporterConfigOf, readExported } from './exported.ts';
 import type { Folder } from './folder.ts';
 import { count, line, paint, section } from './output.ts';
 import { startProgress } from './progress.ts';
@@ -27,13 +27,13 @@ export interface Verdict {
 
 export async function verifySession(folder: Folder, ledger: string | null, signal: AbortSignal): Promise<Verdict> {
   const plan = await readExported(folder);
-  const { database } = folder.at;
   const config = exporterConfigOf(folder, folder.identity!, plan);
   const { table } = config.plan;
+  const database = exportedDatabase(config);
   const rows = await readRows(folder, plan, signal);
   return {
     name: folder.session.metadata.name,
-    database,
+    database: typeof database === 'string' ? database : config.target,
     table,
     sealedRoot: plan.root,
     sealedEvents: eventsOf(config.plan),

@@ -34,11 +34,14 @@ export interface PostgresTarget extends SinkTarget {
 
 let schemas = 0;
 
-/** @param port another one than the server's: a proxy's */
-export async function postgresTarget(server: TestPostgres, port = server.port): Promise<PostgresTarget> {
+/** A schema of a name that needs quoting, unless another is wanted. */
+export async function postgresTarget(
+  server: TestPostgres,
+  options: { readonly schema?: string } = {},
+): Promise<PostgresTarget> {
   schemas += 1;
-  const schema = `Exam "${schemas}"`;
-  const name = `"Exam ""${schemas}"""`;
+  const schema = options.schema ?? `Exam "${schemas}"`;
+  const name = `"${schema.replaceAll('"', '""')}"`;
   await server.sql(
     `CREATE SCHEMA ${name} AUTHORIZATION exporter;
      ALTER DEFAULT PRIVILEGES IN SCHEMA ${name} GRANT SELECT, INSERT ON TABLES TO exporter`,
@@ -46,7 +49,7 @@ export async function postgresTarget(server: TestPostgres, port = server.port): 
   );
   const passwordFile = join(tmpFolder('password'), 'password');
   writeFileSync(passwordFile, `${exporter.password}\n`);
-  const place = { host: server.host, port, database, user: exporter.user, schema };
+  const place = { host: server.host, port: server.port, database, user: exporter.user, schema };
   const settings: PostgresSettings = { ...place, password: exporter.password, tls: null, patienceSeconds: 10 };
   const path = `SET search_path = ${name};`;
   return {
