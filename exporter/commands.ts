@@ -51,9 +51,20 @@ export async function runPublish(job: Job): Promise<PublishResult> {
   };
   try {
     const options = { plan, target, sink, lines, signal, report, roster, receiptPublicKey, samples };
-    return await publishExport({ ...options, connect: connectAll });
+    const result = await publishExport({ ...options, connect: connectAll });
+    await tidy(job);
+    return result;
   } finally {
     await Promise.all(open.map((shard) => shard.close()));
+  }
+}
+
+/** An export that is proved is not less so because something stays behind. */
+async function tidy({ sink, log }: Job): Promise<void> {
+  try {
+    await sink.tidy?.();
+  } catch (error) {
+    log.warn({ err: error }, 'what was staged could not be removed; it may be removed by hand');
   }
 }
 

@@ -50,6 +50,11 @@ export interface Sink {
   readBack(): AsyncIterable<readonly Row[]>;
   /** What the loaders of this attempt recorded, by shard; those that have not finished are left out. */
   loaded(): Promise<LoadedShard[]>;
+  /**
+   * After the proof: lets go of what was staged, in every attempt of the session. Idempotent; what is in use stays.
+   * Left out by a sink whose staging is the archive.
+   */
+  tidy?(): Promise<void>;
   /** Product and version, for the report. */
   version(): Promise<string>;
   /** Lets go of everything; idempotent. What is under way is given up. */

@@ -24,6 +24,10 @@ test('a session goes into PostgreSQL by the exporter’s programs, which say no 
   const target = await postgresTarget(server);
   const { last, program } = await runExport(session.config(1, { sink: target.sink }), 2);
   expect(last).toMatchObject({ kind: 'result', ok: true, verified: true, rows: session.total, root: session.root });
+  // Proved: nothing is staged any more, and whoever proves it again finds nothing missing.
+  const left = `SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND starts_with(tablename, 'UNTRADEX_S_')`;
+  expect(await target.sql(left)).toEqual([]);
+  expect(await publish(session.config(1, { sink: target.sink }))).toMatchObject({ verified: true, already: true });
   const refused = { ...target.sink, user: 'nobody' };
   const { exit, last: problem, program: other } = await runExport(session.config(2, { sink: refused }), 2);
   expect([exit.code, problem.code]).toEqual([1, 'database_refused']);

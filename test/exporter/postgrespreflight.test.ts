@@ -1,11 +1,15 @@
 import { randomUUID } from 'node:crypto';
+import { chmodSync, chownSync, copyFileSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { AttemptPlan } from '#exporter/attempt.ts';
 import { faultsOf, type ServerFacts } from '#exporter/sinks/postgres/preflight.ts';
 import { partitionDdl, targetDdl } from '#exporter/sinks/postgres/target.ts';
 import { isProblem, type Problem } from '#queue/problem.ts';
 import { inBatches, planOf, readAll, rowsOf, sorted } from '#test/conformance/sinkrows.ts';
+import { hasOpenssl, makeCertificate } from '#test/support/certificate.ts';
 import type { TestPostgres } from '#test/support/postgres.ts';
+import { until } from '#test/support/until.ts';
 import { asExporter, type PostgresTarget, postgresTarget, startExamServer } from './postgrestarget.ts';
 
 let server: TestPostgres;
@@ -228,6 +232,34 @@ describe('a table that somebody else made', () => {
       expect(await target.sql('SELECT count(*)::int AS n FROM "EXAM_ANSWERS"')).toEqual([{ n: 0 }]);
     }
   });
+});
+
+test.skipIf(!hasOpenssl())('over TLS, with the authority that is given and no other', async () => {
+  const { certFile, keyFile } = makeCertificate('postgres');
+  const { uid, gid } = statSync(server.dir);
+  for (const [from, name] of [
+    [certFile, 'server.crt'],
+    [keyFile, 'server.key'],
+  ] as const) {
+    copyFileSync(from, join(server.dir, name));
+    chmodSync(join(server.dir, name), 0o600);
+    chownSync(join(server.dir, name), uid, gid);
+  }
+  await server.sql('ALTER SYSTEM SET ssl = on');
+  await server.sql('SELECT pg_reload_conf()');
+  await until(async () => (await server.sql('SHOW ssl'))[0]?.ssl === 'on', { what: 'TLS to be on' });
+  const target = await postgresTarget(server);
+  const tls = { ca: readFileSync(certFile, 'utf8') };
+  const sink = target.open('', { tls });
+  await sink.prepare(planOf([3]));
+  const [row] = await server.sql(
+    `SELECT bool_and(ssl) AS encrypted FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'exporter'`,
+  );
+  expect(row).toEqual({ encrypted: true });
+  await sink.load(0, inBatches(rowsOf(planOf([3]), 0)));
+  const others = [target.open('', { tls: {} }), target.open('', { tls, host: 'localhost' })];
+  for (const other of others)
+    expect(await problemOf(other.prepare(planOf([3])))).toMatchObject({ code: 'database_refused' });
 });
 
 test('the exporter needs no more than its schema', async () => {

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,6 +18,7 @@ import { createShardWriter } from '#queue/shardwriter.ts';
 import { touch } from '#queue/touch.ts';
 import { readWitness } from '#queue/witness.ts';
 import { readWriter, scanFinished, scanWriters } from '#queue/writerstate.ts';
+import { hasOpenssl, makeCertificate } from '#test/support/certificate.ts';
 import { onScopeEnd } from '#test/support/cleanup.ts';
 import { startRedis } from '#test/support/redis.ts';
 import { tmpFolder } from '#test/support/tmp.ts';
@@ -132,27 +132,8 @@ test('states of a writer are read in one go, and scans find every writer', async
   expect(found).toEqual(new Map(many.map((one) => [one.student, one.state])));
 });
 
-function hasOpenssl(): boolean {
-  try {
-    execFileSync('openssl', ['version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** A certificate for 127.0.0.1 that is its own authority. */
-function makeCertificate() {
-  const dir = tmpFolder('tls');
-  const [certFile, keyFile] = [join(dir, 'cert.pem'), join(dir, 'key.pem')];
-  const subject = ['-subj', '/CN=redis', '-addext', 'subjectAltName=IP:127.0.0.1,DNS:redis'];
-  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1'];
-  execFileSync('openssl', ['req', ...kind, ...subject, '-keyout', keyFile, '-out', certFile], { stdio: 'ignore' });
-  return { certFile, keyFile, caFile: certFile };
-}
-
 test.skipIf(!hasOpenssl())('over TLS, with the authority that is given and no other', async () => {
-  const tls = makeCertificate();
+  const tls = makeCertificate('redis');
   const redis = await startRedis({ tls });
   const ca = readFileSync(tls.caFile, 'utf8');
   const endpoint = { host: redis.host, port: redis.port, tls: { ca } };

@@ -144,6 +144,13 @@ export function createPostgresSink(settings: PostgresSettings, signal?: AbortSig
         open.delete(opened);
       }
     },
+    async tidy() {
+      const { uid } = plan().session;
+      await patiently(async () => {
+        const session = await connected();
+        await dropStaging(session, schema, await stagingTables(session, schema, uid));
+      });
+    },
     async version() {
       const [row] = await patiently(async () =>
         (await connected()).rows<{ version: string }>(`SELECT current_setting('server_version') AS version`),
