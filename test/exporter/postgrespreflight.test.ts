@@ -3,6 +3,7 @@ import { chmodSync, chownSync, copyFileSync, readFileSync, statSync } from 'node
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { AttemptPlan } from '#exporter/attempt.ts';
+import { controlDdl } from '#exporter/sinks/postgres/control.ts';
 import { faultsOf, type ServerFacts } from '#exporter/sinks/postgres/preflight.ts';
 import { partitionDdl, targetDdl } from '#exporter/sinks/postgres/target.ts';
 import { isProblem, type Problem } from '#queue/problem.ts';
@@ -270,4 +271,14 @@ test('the exporter needs no more than its schema', async () => {
       'SELECT rolsuper OR rolcreatedb OR rolcreaterole AS much FROM pg_roles WHERE rolname = current_user',
     ),
   ).toEqual([{ much: false }]);
+});
+
+test('docs/postgres.md shows the statements that are run', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/postgres.md'), 'utf8');
+  const statements = [
+    ...targetDdl('public', 'EXAM_ANSWERS'),
+    ...partitionDdl('public', 'EXAM_ANSWERS', 'Algebra I'),
+    ...controlDdl('public'),
+  ];
+  for (const statement of statements) expect(page).toContain(`${statement};`);
 });
