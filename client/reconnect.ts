@@ -19,7 +19,7 @@ export type DownCause =
 export const reconnectDefaults = {
   restart: { first: 1_000, most: 15_000 },
   lost: { first: 500, most: 15_000 },
-  busy: { first: 4_000, most: 60_000 },
+  busy: { first: 2_000, most: 60_000 },
   refused: { first: 1_000, most: 15_000 },
 } as const satisfies Record<DownCause, { first: number; most: number }>;
 
