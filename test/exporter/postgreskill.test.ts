@@ -1,7 +1,10 @@
+import pg from 'pg';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { crashPoints } from '#exporter/crashpoint.ts';
 import { exitCodeOf } from '#exporter/outcome.ts';
+import { partitionDdl, targetDdl } from '#exporter/sinks/postgres/target.ts';
 import type { TestPostgres } from '#test/support/postgres.ts';
+import { until } from '#test/support/until.ts';
 import { loadAll, publish } from './job.ts';
 import { postgresTarget, publishedRows, startExamServer } from './postgrestarget.ts';
 import { outcomeOf, runExport, startLoad, startPublish } from './programs.ts';
@@ -32,6 +35,45 @@ test('a session goes into PostgreSQL by the exporter’s programs, which say no 
   const { exit, last: problem, program: other } = await runExport(session.config(2, { sink: refused }), 2);
   expect([exit.code, problem.code]).toEqual([1, 'database_refused']);
   for (const { stdout, stderr } of [program, other]) expect(stdout + stderr).not.toContain('O’Brien');
+});
+
+test('promise 28: a publisher that stood still while another one published finds that out when it goes on', {
+  timeout: 30_000,
+}, async () => {
+  const session = await sealedSession({ shards: 1 });
+  const target = await postgresTarget(server);
+  const config = session.config(1, { sink: target.sink });
+  await loadAll(config);
+  const ddl = [...targetDdl(target.schema, 'EXAM_ANSWERS'), ...partitionDdl(target.schema, 'EXAM_ANSWERS', 'algebra')];
+  await target.sql(ddl.join(';'));
+  // The table is held by somebody, so that it stands still within its transaction.
+  const holder = new pg.Client({
+    host: server.host,
+    port: server.port,
+    database: 'exams',
+    ...server.admin,
+    ssl: false,
+  });
+  await holder.connect();
+  await holder.query(`BEGIN; LOCK TABLE "${target.schema.replaceAll('"', '""')}"."EXAM_ANSWERS"`);
+  const paused = startPublish(config);
+  const waiting = `SELECT pid FROM pg_stat_activity WHERE usename = 'exporter' AND wait_event_type = 'Lock'`;
+  const [first] = await until(
+    async () => {
+      const rows = await server.sql(waiting);
+      return rows.length > 0 ? rows : null;
+    },
+    { what: 'the publisher to wait', timeoutMs: 10_000 },
+  );
+  paused.kill('SIGSTOP');
+  // As the server does by itself, after a minute.
+  await server.sql(`SELECT pg_terminate_backend(${first!.pid})`);
+  await holder.query('ROLLBACK');
+  await holder.end();
+  expect(await publish(config)).toMatchObject({ verified: true, already: false, rows: session.total });
+  paused.kill('SIGCONT');
+  expect((await outcomeOf(paused)).last).toMatchObject({ kind: 'result', verified: true, already: true });
+  expect(await publishedRows(target, session.uid)).toBe(session.total);
 });
 
 describe('kill -9 at every named point', { timeout: 60_000 }, () => {

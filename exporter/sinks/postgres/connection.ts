@@ -113,6 +113,7 @@ export async function connect(settings: PostgresSettings, signal?: AbortSignal):
     },
     async copyIn(sql: string, chunks: AsyncIterable<Buffer>) {
       const into = client.query(copy.from(sql, { highWaterMark: 1_048_576 }));
+      into.on('error', toldOtherwise);
       busy = true;
       let failure: { error: unknown } | null = null;
       const source = async function* () {
@@ -136,6 +137,7 @@ export async function connect(settings: PostgresSettings, signal?: AbortSignal):
     },
     async *copyOut(sql: string) {
       const from: Readable = client.query(copy.to(sql));
+      from.on('error', toldOtherwise);
       busy = true;
       let whole = false;
       try {
@@ -166,6 +168,9 @@ export async function connect(settings: PostgresSettings, signal?: AbortSignal):
     throw error;
   }
 }
+
+/** An error of a copy reaches whoever waits for it; the driver also emits it when nobody does any more. */
+function toldOtherwise(): void {}
 
 function clientConfig(settings: PostgresSettings, socket: Socket): pg.ClientConfig {
   const { host, port, database, user, password, tls } = settings;
