@@ -140,7 +140,10 @@ function statusNode(): SchemaNode {
     return rest;
   };
   const status = lenient(node);
-  Object.assign(status.properties!.conditions!, {
+  const conditions = status.properties!.conditions!;
+  // As for every condition in Kubernetes.
+  conditions.items!.required = ['type', 'status', 'reason', 'message', 'lastTransitionTime'];
+  Object.assign(conditions, {
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': ['type'],
   });
@@ -172,7 +175,8 @@ function convert({ additionalProperties: _, nullable, ...rest }: Raw): SchemaNod
     ...(type === 'integer' && others.format === undefined ? { format: 'int64' } : {}),
     ...(pattern === undefined ? {} : { pattern: pattern.replaceAll('\\/', '/') }),
     ...(items === undefined ? {} : { items: convert(items), 'x-kubernetes-list-type': 'atomic' as const }),
-    ...(properties === undefined ? {} : { properties: mapValues(properties, convert) }),
+    // The API server drops an empty one; then a second `kubectl apply` would find a difference.
+    ...(Object.keys(properties ?? {}).length === 0 ? {} : { properties: mapValues(properties!, convert) }),
   };
 }
 

@@ -6,7 +6,8 @@ import { countTests, inWords } from './testcount.cjs';
 
 /**
  * `npm test`: types, lint and tests, in this order, up to the first that fails, and a summary of what ran. Arguments
- * are vitest's (`npm test -- test/queue`): then only vitest runs. `--long` runs the long tests alone.
+ * are vitest's (`npm test -- test/queue`): then only vitest runs. `--long` runs the long tests alone, `--cluster` those
+ * that need an API server or a cluster.
  * UNTRADEX_TEST_REPORT names a file for vitest's JSON report.
  */
 const root = dirname(import.meta.dirname);
@@ -53,11 +54,17 @@ async function runTests(args: readonly string[], env: NodeJS.ProcessEnv): Promis
 const types: Step = { name: 'types', run: () => runPlain('tsc', ['--project', root]) };
 const lint: Step = { name: 'lint', run: () => runPlain('biome', ['check']) };
 
+/** Tests that wait to be asked, and how vitest.config.ts is told. */
+const kinds = new Map([
+  ['--long', { UNTRADEX_LONG: '1' }],
+  ['--cluster', { UNTRADEX_CLUSTER: '1' }],
+]);
+
 function stepsFor(args: readonly string[]): Step[] {
-  const long = args[0] === '--long';
-  const rest = long ? args.slice(1) : args;
-  const tests = { name: 'tests', run: () => runTests(rest, long ? { UNTRADEX_LONG: '1' } : {}) };
-  return long || rest.length > 0 ? [tests] : [types, lint, tests];
+  const kind = kinds.get(args[0] ?? '');
+  const rest = kind === undefined ? args : args.slice(1);
+  const tests = { name: 'tests', run: () => runTests(rest, kind ?? {}) };
+  return kind !== undefined || rest.length > 0 ? [tests] : [types, lint, tests];
 }
 
 /** Runs the steps up to the first that fails, then prints the summary; resolves with the exit code. */
