@@ -1,5 +1,5 @@
 import { Socket } from 'node:net';
-import { type Readable, Readable as Stream } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import pg from 'pg';
 import copy from 'pg-copy-streams';
@@ -60,113 +60,134 @@ const sessionSettings: readonly (readonly [name: string, value: string, since: n
 /** Connects once. Rejects with the driver's or the server's error; `retry.ts` judges it. */
 export async function connect(settings: PostgresSettings, signal?: AbortSignal): Promise<Session> {
   signal?.throwIfAborted();
+  const wire = openWire(settings, signal);
+  try {
+    await wire.client.connect();
+    const serverVersion = await settle(wire);
+    return sessionOn(wire, serverVersion);
+  } catch (error) {
+    wire.usable = false;
+    wire.socket.destroy();
+    throw error;
+  }
+}
+
+/** A connection and what is known of it. */
+interface Wire {
+  readonly client: pg.Client;
+  readonly socket: Socket;
+  readonly gone: Promise<void>;
+  usable: boolean;
+  /** Something runs: a farewell would have to wait for it. */
+  busy: boolean;
+}
+
+function openWire(settings: PostgresSettings, signal: AbortSignal | undefined): Wire {
   const socket = new Socket();
   const client = new pg.Client(clientConfig(settings, socket));
-  let usable = true;
-  let busy = false;
-  const lose = () => {
-    usable = false;
-  };
   const gone = new Promise<void>((resolve) => void client.once('end', resolve));
+  const wire = { client, socket, gone, usable: true, busy: false };
   // What is lost is told by the statement that runs, or by the next.
+  const lose = () => {
+    wire.usable = false;
+  };
   client.on('error', lose).on('end', lose);
   const abort = () => void socket.destroy();
   signal?.addEventListener('abort', abort, { once: true });
   void gone.then(() => signal?.removeEventListener('abort', abort));
+  return wire;
+}
 
-  const query = async (sql: string, values: readonly unknown[] = []) => {
-    busy = true;
-    try {
-      return await client.query(sql, [...values]);
-    } finally {
-      busy = false;
-    }
-  };
-  const giveUp = async () => {
-    usable = false;
-    socket.destroy();
-    await gone;
-  };
-
-  const session = {
-    serverVersion: 0,
+function sessionOn(wire: Wire, serverVersion: number): Session {
+  return {
+    serverVersion,
     get usable() {
-      return usable;
+      return wire.usable;
     },
     async rows<T extends object>(sql: string, values?: readonly unknown[]): Promise<T[]> {
-      return (await query(sql, values)).rows as T[];
+      return (await query(wire, sql, values)).rows as T[];
     },
-    async run(sql: string, values?: readonly unknown[]) {
-      return (await query(sql, values)).rowCount ?? 0;
+    async run(sql, values) {
+      return (await query(wire, sql, values)).rowCount ?? 0;
     },
-    async transaction<T>(work: () => Promise<T>): Promise<T> {
-      await query('BEGIN ISOLATION LEVEL READ COMMITTED');
+    async transaction(work) {
+      await query(wire, 'BEGIN ISOLATION LEVEL READ COMMITTED');
       try {
         const value = await work();
-        await query('COMMIT');
+        await query(wire, 'COMMIT');
         return value;
       } catch (error) {
         // The first error is the one to tell; a connection that cannot even roll back is none.
-        await query('ROLLBACK').catch(giveUp);
+        await query(wire, 'ROLLBACK').catch(() => giveUp(wire));
         throw error;
       }
     },
-    async copyIn(sql: string, chunks: AsyncIterable<Buffer>) {
-      const into = client.query(copy.from(sql, { highWaterMark: 1_048_576 }));
-      into.on('error', toldOtherwise);
-      busy = true;
-      let failure: { error: unknown } | null = null;
-      const source = async function* () {
-        try {
-          yield* chunks;
-        } catch (error) {
-          failure = { error };
-          // The server would be told why, and log it: it is told nothing.
-          await giveUp();
-        }
-      };
-      try {
-        await pipeline(Stream.from(source(), { objectMode: true, highWaterMark: 2 }), into);
-        return into.rowCount;
-      } catch (error) {
-        await giveUp();
-        throw failure === null ? error : (failure as { error: unknown }).error;
-      } finally {
-        busy = false;
-      }
-    },
-    async *copyOut(sql: string) {
-      const from: Readable = client.query(copy.to(sql));
-      from.on('error', toldOtherwise);
-      busy = true;
-      let whole = false;
-      try {
-        yield* from as AsyncIterable<Buffer>;
-        whole = true;
-      } finally {
-        busy = false;
-        if (!whole) await giveUp();
-      }
-    },
-    async close() {
-      if (busy || !usable) return giveUp();
-      usable = false;
-      const late = setTimeout(() => socket.destroy(), farewellMs);
-      await client.end();
-      await gone;
-      clearTimeout(late);
-    },
+    copyIn: (sql, chunks) => copyIn(wire, sql, chunks),
+    copyOut: (sql) => copyOut(wire, sql),
+    close: () => (wire.busy || !wire.usable ? giveUp(wire) : farewell(wire)),
   };
+}
 
+async function query(wire: Wire, sql: string, values: readonly unknown[] = []): Promise<pg.QueryResult> {
+  wire.busy = true;
   try {
-    await client.connect();
-    await settle(session);
-    return session;
-  } catch (error) {
-    usable = false;
-    socket.destroy();
-    throw error;
+    return await wire.client.query(sql, [...values]);
+  } finally {
+    wire.busy = false;
   }
+}
+
+async function copyIn(wire: Wire, sql: string, chunks: AsyncIterable<Buffer>): Promise<number> {
+  const into = wire.client.query(copy.from(sql, { highWaterMark: 1_048_576 }));
+  into.on('error', toldOtherwise);
+  wire.busy = true;
+  const failures: unknown[] = [];
+  const source = async function* () {
+    try {
+      yield* chunks;
+    } catch (error) {
+      failures.push(error);
+      // The server would be told why, and log it: it is told nothing.
+      await giveUp(wire);
+    }
+  };
+  try {
+    await pipeline(Readable.from(source(), { objectMode: true, highWaterMark: 2 }), into);
+    return into.rowCount;
+  } catch (error) {
+    await giveUp(wire);
+    throw failures[0] ?? error;
+  } finally {
+    wire.busy = false;
+  }
+}
+
+async function* copyOut(wire: Wire, sql: string): AsyncGenerator<Buffer, void, undefined> {
+  const from: Readable = wire.client.query(copy.to(sql));
+  from.on('error', toldOtherwise);
+  wire.busy = true;
+  let whole = false;
+  try {
+    yield* from as AsyncIterable<Buffer>;
+    whole = true;
+  } finally {
+    wire.busy = false;
+    if (!whole) await giveUp(wire);
+  }
+}
+
+async function giveUp(wire: Wire): Promise<void> {
+  wire.usable = false;
+  wire.socket.destroy();
+  await wire.gone;
+}
+
+async function farewell(wire: Wire): Promise<void> {
+  wire.usable = false;
+  const late = setTimeout(() => wire.socket.destroy(), farewellMs);
+  await wire.client.end();
+  await wire.gone;
+  clearTimeout(late);
 }
 
 /** An error of a copy reaches whoever waits for it; the driver also emits it when nobody does any more. */
@@ -196,12 +217,10 @@ function noPassword(user: string): never {
   );
 }
 
-async function settle(session: Session & { serverVersion: number }): Promise<void> {
-  const [row] = await session.rows<{ version: number }>(
-    `SELECT current_setting('server_version_num')::int4 AS version`,
-  );
-  const version = row!.version;
-  session.serverVersion = version;
+/** Makes the session what it must be, and says which version it is of. */
+async function settle(wire: Wire): Promise<number> {
+  const { rows } = await query(wire, `SELECT current_setting('server_version_num')::int4 AS version`);
+  const { version } = rows[0] as { version: number };
   const calls = sessionSettings
     .filter(([, , since]) => version >= since)
     .map(([name, value]) => `set_config('${name}', '${value}', false)`);
@@ -209,14 +228,15 @@ async function settle(session: Session & { serverVersion: number }): Promise<voi
   calls.push(
     `CASE WHEN current_setting('synchronous_commit') IN ('off', 'local') THEN set_config('synchronous_commit', 'on', false) END`,
   );
-  await session.rows(`SELECT ${calls.join(', ')}`);
-  if (version >= 140_000) await noticeWhenGone(session);
+  await query(wire, `SELECT ${calls.join(', ')}`);
+  if (version >= 140_000) await noticeWhenGone(wire);
+  return version;
 }
 
 /** Some systems cannot tell a server that the other side is gone. */
-async function noticeWhenGone(session: Session): Promise<void> {
+async function noticeWhenGone(wire: Wire): Promise<void> {
   try {
-    await session.rows(`SELECT set_config('client_connection_check_interval', '5s', false)`);
+    await query(wire, `SELECT set_config('client_connection_check_interval', '5s', false)`);
   } catch (error) {
     if (stateOf(error) !== '22023') throw error;
   }
