@@ -23,7 +23,7 @@ export function examSessionPage(crd: Crd): string {
     list(specRules.map(({ field, text }) => ({ field: `spec.${field}`, text }))),
     'An edit, in a cluster:',
     list(editRules),
-    'On one machine an edit of `spec.exam` or `spec.rehearsal` is refused likewise, and shards that exist stay as they are, whatever an edit says. A cluster takes `field: null` for a field that is left out, and labels and annotations in `metadata`; a session file has neither.',
+    'On one machine an edit of `spec.exam` or `spec.rehearsal` is refused likewise, and shards that exist stay as they are, whatever an edit says. A cluster takes `field: null` for a field that is left out (server-side apply does not), and labels and annotations in `metadata`; a session file has neither.',
     '## Examples',
     ...examples.flatMap(({ title, spec: example }) => [title, yaml(example)]),
     '## status',

@@ -131,11 +131,11 @@ function specNode(node: SchemaNode): SchemaNode {
   return { ...node, 'x-kubernetes-validations': rules };
 }
 
-/** Conditions are a map by type, so that others may add theirs. Nothing but their fields is required. */
+/** Conditions are a map by type, so that others may add theirs. Nothing but their fields is required, and nothing has a default. */
 function statusNode(): SchemaNode {
   const node = structural(sessionStatusSchema);
   const lenient = (part: SchemaNode): SchemaNode => {
-    const { required: _, ...rest } = part;
+    const { required: _required, default: _default, ...rest } = part;
     if (rest.properties !== undefined) rest.properties = mapValues(rest.properties, lenient);
     return rest;
   };

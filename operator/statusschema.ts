@@ -1,10 +1,10 @@
 import * as z from 'zod';
 import { attemptStates } from './platform.ts';
-import { phases } from './status.ts';
+import { phases, type SessionStatus } from './status.ts';
 
 /**
- * The status as it stands in a cluster: of the same shape as `SessionStatus` (a test compares the types). The API
- * server drops what is null, so null is what reading gives for a field that is not there.
+ * The status as it stands in a cluster: of the same shape as `SessionStatus` (a test compares the types), but that a
+ * field is left out where a session has null: server-side apply refuses null, and every other write drops it.
  */
 const text = (description: string) => z.string().describe(description);
 const count = (description: string) => z.int().min(0).describe(description);
@@ -100,7 +100,8 @@ export const sessionStatusSchema = z
     phase: z.enum(phases).describe('A summary for people; programs look at the conditions.'),
     url: orNull(text('Where students connect; not there while nobody can.')),
     observedGeneration: count('The generation of the spec that this is about.'),
-    conditions: z.array(conditionSchema).describe('What is so, and what is waited for.'),
+    // Server-side apply drops the list with its last entry.
+    conditions: z.array(conditionSchema).default([]).describe('What is so, and what is waited for.'),
     plan: planSchema,
     students: studentsSchema,
     events: eventsSchema,
@@ -112,3 +113,16 @@ export const sessionStatusSchema = z
     sealing: orNull(time('When sealing was decided. From then on there is no way back to Active.')),
   })
   .describe('What was seen, written by the operator.');
+
+/** The status as it is written to a cluster by server-side apply, which also removes what is left out now. */
+export function storedStatus(status: SessionStatus): object {
+  return JSON.parse(JSON.stringify(status, (_, value: unknown) => (value === null ? undefined : value)));
+}
+
+/**
+ * The status as it stands in a cluster; null when there is none yet.
+ * @throws ZodError when somebody else wrote one of another shape
+ */
+export function readStatus(stored: unknown): SessionStatus | null {
+  return stored === undefined || stored === null ? null : (sessionStatusSchema.parse(stored) as SessionStatus);
+}

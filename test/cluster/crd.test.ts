@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { examples, sessionOf } from '#crds/page.ts';
@@ -89,11 +89,15 @@ describe('the definition', () => {
   });
 });
 
+const sessionFiles = readdirSync('examples')
+  .map((name) => `examples/${name}`)
+  .filter((file) => file.endsWith('.yaml') && readFileSync(file, 'utf8').includes('kind: ExamSession'));
+
 describe('a good session', () => {
   test.each([
     ...examples.map(({ title, spec }) => ({ title, yaml: stringify(sessionOf(spec)) })),
     { title: 'the smallest', yaml: stringify(sessionOf({ students: 1 })) },
-    { title: 'examples/session.yaml', yaml: readFileSync('examples/session.yaml', 'utf8') },
+    ...sessionFiles.map((file) => ({ title: file, yaml: readFileSync(file, 'utf8') })),
   ])('is taken: $title', async ({ yaml }) => {
     const { code, stderr } = await cluster.kubectl(['apply', '--dry-run=server', '-f', '-'], yaml);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -200,22 +204,6 @@ describe('once sealing has begun', () => {
     const spec = { ...(body.spec as object), phase: 'Active' };
     const reply = await cluster.call('PUT', `${sessions}/${name}?dryRun=All`, { body: { ...body, spec, status: {} } });
     expect(reply.status).toBe(422);
-  });
-
-  test('other conditions can be added by other managers', async () => {
-    const condition = {
-      type: 'Audited',
-      status: 'True',
-      reason: 'R',
-      message: 'm',
-      lastTransitionTime: '2026-05-04T09:00:00Z',
-    };
-    const body = { ...sessionOf({}), spec: undefined, metadata: { name }, status: { conditions: [condition] } };
-    const reply = await cluster.call('PATCH', `${sessions}/${name}/status?fieldManager=auditor&dryRun=All`, {
-      body,
-      contentType: 'application/apply-patch+yaml',
-    });
-    expect(reply.status, messageOf(reply)).toBe(200);
   });
 });
 
