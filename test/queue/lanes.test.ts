@@ -153,7 +153,9 @@ async function take(world: World, [act, who, what]: Step, index: number): Promis
     gateways[one.connection.gateway]!.writer.detach(one.connection.lane, one.connection.listener);
     one.connection = null;
   }
-  if (act === 'repeat' && one.connection && what > 0 && what <= one.connection.to) offer(world, one.connection, what);
+  // A copy of an outbox may be told more than it ever wrote: that it cannot repeat.
+  if (act === 'repeat' && one.connection && what > 0 && what <= Math.min(one.connection.to, one.outbox.length))
+    offer(world, one.connection, what);
   if (act === 'wait') for (let i = 0; i < what; i++) await turn();
   if (act === 'fault') gateways[who]!.shard.faults.push(faults[what]!);
   if (act === 'late' && who === 1) store.late.add('ann');
