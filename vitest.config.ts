@@ -21,7 +21,8 @@ export default defineConfig({
     // A process a file: what a test leaves behind is its own file's, and setupFiles finds it.
     pool: 'forks',
     isolate: true,
-    maxWorkers: 2,
+    // One more than two cores: these tests mostly wait, for processes, disks and clocks.
+    maxWorkers: 3,
     globalSetup: ['test/support/nothingleft.ts'],
     setupFiles: ['test/support/leaks.ts'],
     // Tests that need longer say so themselves: `test(name, { timeout: 60_000 }, ...)`.
