@@ -43,7 +43,8 @@ export interface CellResult extends Cell {
 type Target = Pick<LoadOptions, 'peer' | 'port' | 'tokens'>;
 type Load = Pick<LoadOptions, 'connections' | 'inFlight' | 'bundled' | 'eventsPerSecond' | 'seconds'>;
 
-async function measure(
+/** Runs the generator once, and takes the CPU of the named processes while it measured. */
+export async function applyLoad(
   folder: string,
   target: Target,
   load: Load,
@@ -79,8 +80,10 @@ async function startEcho(): Promise<BenchProcess & { port: number }> {
   return { ...echo, port: Number(port) };
 }
 
-async function tokensFor(gateway: BenchGateway, connections: number): Promise<string[]> {
-  return Promise.all(Array.from({ length: connections }, (_, index) => gateway.token(`student-${index}`)));
+/** The gateway as a generator's target, with a token for each connection. */
+export async function gatewayTarget(gateway: BenchGateway, connections: number): Promise<Target> {
+  const students = Array.from({ length: connections }, (_, index) => `student-${index}`);
+  return { peer: 'gateway', port: gateway.port, tokens: await Promise.all(students.map(gateway.token)) };
 }
 
 /** Runs one cell `rounds` times over: echo, then gateway and Redis, each time fresh processes on the same core. */
@@ -89,11 +92,10 @@ export async function measureCell(folder: string, cell: Cell, rounds: number, se
   const pairs: { echo: Measured; untradex: Measured }[] = [];
   for (let round = 0; round < rounds; round++) {
     const echo = await startEcho();
-    const echoed = await measure(folder, { peer: 'echo', port: echo.port, tokens: [] }, load, { ws: echo.pid });
+    const echoed = await applyLoad(folder, { peer: 'echo', port: echo.port, tokens: [] }, load, { ws: echo.pid });
     await echo.stop();
     const untradex = await withStack(folder, async (gateway, shard) => {
-      const tokens = await tokensFor(gateway, cell.connections);
-      return measure(folder, { peer: 'gateway', port: gateway.port, tokens }, load, {
+      return applyLoad(folder, await gatewayTarget(gateway, cell.connections), load, {
         gateway: gateway.pid,
         redis: shard.pid,
       });
@@ -124,9 +126,8 @@ export async function measureLatency(
   seconds: number,
 ): Promise<Measured> {
   return withStack(folder, async (gateway, shard) => {
-    const tokens = await tokensFor(gateway, connections);
     const load = { connections, inFlight: 1, bundled: false, eventsPerSecond, seconds };
-    return measure(folder, { peer: 'gateway', port: gateway.port, tokens }, load, {
+    return applyLoad(folder, await gatewayTarget(gateway, connections), load, {
       gateway: gateway.pid,
       redis: shard.pid,
     });

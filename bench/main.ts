@@ -7,13 +7,14 @@ import { pinnedTo } from './cpu.ts';
 import { measureExport } from './export.ts';
 import { type CellResult, cells, measureCell, measureLatency } from './ingest.ts';
 import { stopAll } from './processes.ts';
+import { type ProfileResult, profileGateway } from './profile.ts';
 
 const program = new Command('bench')
   .description('measures gateway and queue against a bare ws echo server, latency, and the export; loopback only')
   .option('--rounds <n>', 'rounds of each cell; the median counts', Number, 3)
   .option('--seconds <n>', 'length of one measurement', Number, 5)
   .option('--rows <n>', 'rows of the export', Number, 1_000_000)
-  .option('--only <part>', 'ingest, latency or export')
+  .option('--only <part>', 'ingest, profile, latency or export')
   .option('--json', 'print one JSON object instead of tables')
   .addHelpText('after', '\nExamples:\n  npm run bench\n  npm run bench -- --only ingest --rounds 1 --seconds 3\n');
 const options = program
@@ -35,6 +36,7 @@ const pinning = pinnedTo(0).length > 0 ? 'servers on core 0, generator on core 1
 say(`${cpus().length} cores (${cpus()[0]?.model.trim()}), Node ${process.version}; ${pinning}`);
 
 if (asked('ingest')) report.ingest = await ingest();
+if (asked('profile')) report.profile = await profile();
 if (asked('latency')) report.latency = await latency();
 if (asked('export')) report.export = await exported();
 if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`);
@@ -72,6 +74,24 @@ async function ingest(): Promise<CellResult[]> {
     ]);
   }
   say(table.toString());
+  return results;
+}
+
+/** Where the gateway's CPU goes. A flat profile is spread over many functions: what is below one per cent is summed. */
+async function profile(): Promise<ProfileResult[]> {
+  const results: ProfileResult[] = [];
+  for (const [connections, inFlight] of [
+    [200, 1],
+    [4_000, 8],
+  ] as const) {
+    const result = await profileGateway(folder, { connections, inFlight, seconds: options.seconds });
+    results.push(result);
+    const shown = result.shares.filter(({ share }) => share >= 0.01);
+    const rest = 1 - shown.reduce((sum, { share }) => sum + share, 0);
+    say(`\nWhere the gateway's CPU goes, ${connections} connections, ${inFlight} in flight:`);
+    for (const { what, share } of shown) say(`  ${(share * 100).toFixed(1).padStart(5)} %  ${what}`);
+    say(`  ${(rest * 100).toFixed(1).padStart(5)} %  ${result.shares.length - shown.length} others`);
+  }
   return results;
 }
 

@@ -80,7 +80,13 @@ export interface BenchGateway extends BenchProcess {
 /** Limits that one student's share of a benchmark's load would meet; they protect others, here there are none. */
 const liftedLimits = { studentMessagesPerSecond: 1e9, studentMessageBurst: 1e9, eventLoopDelayMs: 60_000 };
 
-export async function startGateway(folder: string, core: number | null, shard: BenchShard): Promise<BenchGateway> {
+/** @param nodeArgs options for the gateway's Node, such as a profiler's */
+export async function startGateway(
+  folder: string,
+  core: number | null,
+  shard: BenchShard,
+  nodeArgs: readonly string[] = [],
+): Promise<BenchGateway> {
   const [port, opsPort] = [await freePort(), await freePort()];
   const file = (name: string, text: string) => {
     const path = join(folder, name);
@@ -100,7 +106,13 @@ export async function startGateway(folder: string, core: number | null, shard: B
     logLevel: 'warn',
     limits: liftedLimits,
   };
-  const command = [process.execPath, 'gateway/main.ts', '--config', file('gateway.json', JSON.stringify(config))];
+  const command = [
+    process.execPath,
+    ...nodeArgs,
+    'gateway/main.ts',
+    '--config',
+    file('gateway.json', JSON.stringify(config)),
+  ];
   const gateway = start(core, command);
   await retryUntilUp(async () => {
     const ready = await fetch(`http://${host}:${opsPort}/ready`);
