@@ -1,11 +1,12 @@
-import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, relative, resolve } from 'node:path';
 import { z } from 'zod';
 import type { Endpoint } from '#queue/client.ts';
+import { messageOf, readConfigJson, readNamedFile } from '#queue/configfile.ts';
 import { problem } from '#queue/problem.ts';
 import { receiptKeyId } from '#queue/receipt.ts';
 import type { ShardIdentity } from '#queue/shardcheck.ts';
+import { endpointOf, shardEntry } from '#queue/shardentry.ts';
 import { type AttemptPlan, tableOf } from './attempt.ts';
 import {
   type PostgresSettings,
@@ -28,22 +29,6 @@ const text = z
   .string()
   .min(1)
   .refine((value) => value.isWellFormed() && !value.includes('\0'), 'must be well-formed text without NUL');
-
-const tls = z.strictObject({
-  caFile: text.optional(),
-  certFile: text.optional(),
-  keyFile: text.optional(),
-  servername: text.optional(),
-});
-
-const shard = z.strictObject({
-  host: text,
-  port: z.int().min(1).max(65_535),
-  username: text.nullish(),
-  passwordFile: text.nullish(),
-  tls: tls.nullish(),
-  incarnation: text,
-});
 
 const witness = z.object({
   shard: z.int().min(0),
@@ -72,7 +57,7 @@ const duckdb = z.strictObject({
 const file = z.strictObject({
   session: z.strictObject({ name: text, uid: z.uuid(), exam: text, rehearsal: z.boolean().default(false) }),
   attempt: z.int().min(1).max(1_000_000_000),
-  shards: z.array(shard).min(1).max(1_024),
+  shards: z.array(shardEntry).min(1).max(1_024),
   witnesses: z.array(witness),
   root: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hex digits'),
   sink: z.discriminatedUnion('kind', [duckdb, postgresSchema]),
@@ -118,22 +103,13 @@ export interface ExporterConfig {
  */
 export function readConfig(path: string): ExporterConfig {
   const wrong: string[] = [];
-  const config = build(readJson(path, wrong), dirname(resolve(path)), wrong);
+  const config = build(readConfigJson(path, wrong), dirname(resolve(path)), wrong);
   if (config && wrong.length === 0) return config;
   throw problem(
     'exporter_config_invalid',
     `the exporter cannot start with ${path}:\n${wrong.map((line) => `  ${line}`).join('\n')}`,
     'Mend each of the named fields and files.',
   );
-}
-
-function readJson(path: string, wrong: string[]): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    wrong.push(`the file itself: ${messageOf(error)}`);
-    return undefined;
-  }
 }
 
 function build(json: unknown, folder: string, wrong: string[]): ExporterConfig | null {
@@ -168,7 +144,7 @@ function sinkOf(sink: ConfigFile['sink'], table: string, at: (path: string) => s
   if (sink.kind === 'duckdb') return { ...sink, database: at(sink.database), staging: at(sink.staging) };
   const fault = tableFault(table);
   if (fault !== null) wrong.push(`table: ${fault}`);
-  const read = (field: string, path: string) => readNamed(`sink.${field}`, at(path), wrong);
+  const read = (field: string, path: string) => readNamedFile(`sink.${field}`, at(path), wrong);
   return { kind: sink.kind, ...postgresSettings(sink, read, wrong) };
 }
 
@@ -205,38 +181,10 @@ function unwitnessed(json: unknown): string[] {
 
 /** Reads what the shards' fields name, also when other fields are wrong; never shows what is in the files. */
 function readEndpoints(json: unknown, folder: string, wrong: string[]): Endpoint[] {
-  const parsed = z.object({ shards: z.array(shard) }).safeParse(json);
-  return (parsed.data?.shards ?? []).map((entry, index) => {
-    const read = (field: string, path: string) => readNamed(`shards.${index}.${field}`, resolve(folder, path), wrong);
-    const { host, port, username, passwordFile, tls } = entry;
-    return {
-      host,
-      port,
-      ...(username ? { username } : {}),
-      ...(passwordFile ? { password: read('passwordFile', passwordFile) } : {}),
-      ...(tls
-        ? {
-            tls: {
-              ...(tls.caFile ? { ca: read('tls.caFile', tls.caFile) } : {}),
-              ...(tls.certFile ? { cert: read('tls.certFile', tls.certFile) } : {}),
-              ...(tls.keyFile ? { key: read('tls.keyFile', tls.keyFile) } : {}),
-              ...(tls.servername ? { servername: tls.servername } : {}),
-            },
-          }
-        : {}),
-    };
-  });
-}
-
-function readNamed(field: string, path: string, wrong: string[]): string {
-  try {
-    const content = readFileSync(path, 'utf8').trim();
-    if (content === '') wrong.push(`${field}: the file is empty`);
-    return content;
-  } catch (error) {
-    wrong.push(`${field}: ${messageOf(error)}`);
-    return '';
-  }
+  const parsed = z.object({ shards: z.array(shardEntry) }).safeParse(json);
+  return (parsed.data?.shards ?? []).map((entry, index) =>
+    endpointOf(entry, (field, path) => readNamedFile(`shards.${index}.${field}`, resolve(folder, path), wrong)),
+  );
 }
 
 function checkKey(pem: string | null | undefined, wrong: string[]): void {
@@ -245,8 +193,4 @@ function checkKey(pem: string | null | undefined, wrong: string[]): void {
   } catch (error) {
     wrong.push(`receiptPublicKey: ${messageOf(error)}`);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,10 +1,12 @@
 import type { KeyObject } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
+import type { Endpoint } from '#queue/client.ts';
+import { messageOf, readConfigJson, readNamedFile } from '#queue/configfile.ts';
 import { limits as queueLimits } from '#queue/limits.ts';
 import { problem } from '#queue/problem.ts';
 import { readReceiptKey } from '#queue/receipt.ts';
+import { endpointOf, shardEntry } from '#queue/shardentry.ts';
 import type { TokenRules } from './token.ts';
 
 /**
@@ -37,27 +39,11 @@ const port = z.int().min(0).max(65_535);
 const limit = z.number().positive();
 const listen = z.strictObject({ host: text, port });
 
-const tls = z.strictObject({
-  caFile: text.optional(),
-  certFile: text.optional(),
-  keyFile: text.optional(),
-  servername: text.optional(),
-});
-
-const shard = z.strictObject({
-  host: text,
-  port: port.min(1),
-  username: text.nullish(),
-  passwordFile: text.nullish(),
-  tls: tls.nullish(),
-  incarnation: text,
-});
-
 const file = z.strictObject({
   session: z.strictObject({ name: text, uid: z.uuid(), exam: text, rehearsal: z.boolean().default(false) }),
   listen,
   ops: listen,
-  shards: z.array(shard).min(1).max(1_024),
+  shards: z.array(shardEntry).min(1).max(1_024),
   auth: z
     .strictObject({
       secretFile: text.nullish(),
@@ -87,21 +73,12 @@ const file = z.strictObject({
 
 type ConfigFile = z.output<typeof file>;
 
-/** Where one shard's Redis is; the form that `openShard` takes. */
-export interface ShardEndpoint {
-  readonly host: string;
-  readonly port: number;
-  readonly username?: string;
-  readonly password?: string;
-  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string; readonly servername?: string };
-}
-
 /** Everything that a gateway is told, checked, with the files that it names already read. */
 export interface GatewayConfig {
   readonly session: ConfigFile['session'];
   readonly listen: { readonly host: string; readonly port: number };
   readonly ops: { readonly host: string; readonly port: number };
-  readonly shards: readonly { readonly endpoint: ShardEndpoint; readonly incarnation: string }[];
+  readonly shards: readonly { readonly endpoint: Endpoint; readonly incarnation: string }[];
   readonly tokens: TokenRules;
   readonly receiptKey: KeyObject;
   readonly connectionTokenKey: Buffer;
@@ -119,22 +96,13 @@ export interface GatewayConfig {
  */
 export function readConfig(path: string): GatewayConfig {
   const wrong: string[] = [];
-  const config = buildConfig(readJson(path, wrong), dirname(resolve(path)), wrong);
+  const config = buildConfig(readConfigJson(path, wrong), dirname(resolve(path)), wrong);
   if (config && wrong.length === 0) return config;
   throw problem(
     'gateway_config_invalid',
     `the gateway cannot start with ${path}:\n${wrong.map((line) => `  ${line}`).join('\n')}`,
     'Mend each of the named fields and files.',
   );
-}
-
-function readJson(path: string, wrong: string[]): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    wrong.push(`the file itself: ${messageOf(error)}`);
-    return undefined;
-  }
 }
 
 function buildConfig(json: unknown, folder: string, wrong: string[]): GatewayConfig | null {
@@ -153,7 +121,7 @@ function buildConfig(json: unknown, folder: string, wrong: string[]): GatewayCon
     listen: data.listen,
     ops: data.ops,
     shards: data.shards.map((entry, index) => ({
-      endpoint: endpointOf(entry, `shards.${index}`, files),
+      endpoint: endpointOf(entry, (field, path) => files.text(`shards.${index}.${field}`, path)),
       incarnation: entry.incarnation,
     })),
     tokens: { keys, issuer: issuer ?? null, audience, rehearsal: data.session.rehearsal },
@@ -168,40 +136,9 @@ function buildConfig(json: unknown, folder: string, wrong: string[]): GatewayCon
   };
 }
 
-function endpointOf(entry: z.output<typeof shard>, field: string, files: FileReader): ShardEndpoint {
-  const { host, port, username, passwordFile, tls } = entry;
-  return {
-    host,
-    port,
-    ...(username ? { username } : {}),
-    ...(passwordFile ? { password: files.text(`${field}.passwordFile`, passwordFile) } : {}),
-    ...(tls
-      ? {
-          tls: {
-            ...(tls.caFile ? { ca: files.text(`${field}.tls.caFile`, tls.caFile) } : {}),
-            ...(tls.certFile ? { cert: files.text(`${field}.tls.certFile`, tls.certFile) } : {}),
-            ...(tls.keyFile ? { key: files.text(`${field}.tls.keyFile`, tls.keyFile) } : {}),
-            ...(tls.servername ? { servername: tls.servername } : {}),
-          },
-        }
-      : {}),
-  };
-}
-
-type FileReader = ReturnType<typeof createFileReader>;
-
 /** Reads named files; what fails goes to `wrong`, under the name of the field, and never holds the content. */
 function createFileReader(folder: string, wrong: string[]) {
-  const read = (field: string, path: string): string => {
-    try {
-      const content = readFileSync(resolve(folder, path), 'utf8').trim();
-      if (content === '') wrong.push(`${field}: the file is empty`);
-      return content;
-    } catch (error) {
-      wrong.push(`${field}: ${messageOf(error)}`);
-      return '';
-    }
-  };
+  const read = (field: string, path: string) => readNamedFile(field, resolve(folder, path), wrong);
   return {
     text: read,
 
@@ -225,8 +162,4 @@ function createFileReader(folder: string, wrong: string[]) {
       }
     },
   };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,0 +1,32 @@
+import { readFileSync } from 'node:fs';
+
+/*
+ * Reading a program's configuration. What is wrong is collected in a list, a line each that begins with the field, so
+ * that a person hears all of it at once.
+ */
+
+/** The JSON of a configuration file; undefined when it cannot be read, which `wrong` then says. */
+export function readConfigJson(path: string, wrong: string[]): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    wrong.push(`the file itself: ${messageOf(error)}`);
+    return undefined;
+  }
+}
+
+/** The trimmed text of a small file that a field names. Empty when it cannot be read; never shows what is in it. */
+export function readNamedFile(field: string, path: string, wrong: string[]): string {
+  try {
+    const content = readFileSync(path, 'utf8').trim();
+    if (content === '') wrong.push(`${field}: the file is empty`);
+    return content;
+  } catch (error) {
+    wrong.push(`${field}: ${messageOf(error)}`);
+    return '';
+  }
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
