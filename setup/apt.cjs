@@ -31,7 +31,7 @@ async function unpack(build, work, choose) {
     if (!fs.readdirSync(lists).some((name) => name.endsWith('Release'))) throw new Error('apt-get has no network');
     chosen = await download(own, debs, choose);
   }
-  const root = path.join(build, 'root');
+  const root = path.join(build, 'unpacked');
   fs.mkdirSync(root, { recursive: true });
   for (const deb of fs.readdirSync(debs)) await output('dpkg-deb', ['-x', path.join(debs, deb), root]);
   writeStarters(build, chosen.programs);
@@ -80,13 +80,13 @@ async function added(options, name) {
 function writeStarters(build, programs) {
   const bin = path.join(build, 'bin');
   fs.mkdirSync(bin);
-  const libraries = libraryFolders(path.join(build, 'root')).map((folder) => path.relative(build, folder));
+  const libraries = libraryFolders(path.join(build, 'unpacked')).map((folder) => path.relative(build, folder));
   for (const program of programs) {
     const lines = [
       '#!/bin/sh',
       `# Starts the ${path.basename(program)} that was unpacked beside it.`,
       'here=$(cd "$(dirname "$0")/.." && pwd) || exit 1',
-      `LD_LIBRARY_PATH="${libraries.map((folder) => `$here/${folder}`).join(':')}" exec "$here/root/${program}" "$@"`,
+      `LD_LIBRARY_PATH="${libraries.map((folder) => `$here/${folder}`).join(':')}" exec "$here/unpacked/${program}" "$@"`,
     ];
     fs.writeFileSync(path.join(bin, path.basename(program)), `${lines.join('\n')}\n`, { mode: 0o755 });
   }
