@@ -13,7 +13,8 @@ import type { Connect, SocketEnd } from './socket.ts';
 import type { Timers } from './timers.ts';
 
 export const hubTimes = {
-  connectMs: 20_000,
+  /** Long enough for a slow network; a socket whose gateway was killed before it answered is silent until then. */
+  connectMs: 10_000,
   pingMs: 15_000,
   silenceMs: 30_000,
   answerMs: 30_000,
