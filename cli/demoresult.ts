@@ -37,18 +37,14 @@ export interface DemoResult {
   readonly troubles: readonly string[];
 }
 
-export interface DemoFacts {
+/** What the result is made of: these of its fields as they are, and what the others follow from. */
+export interface DemoFacts
+  extends Pick<
+    DemoResult,
+    'killed' | 'verified' | 'exportRowsPerSecond' | 'seconds' | 'seed' | 'root' | 'database' | 'report' | 'ledger'
+  > {
   readonly played: Played;
-  readonly killed: readonly Kill[];
   readonly found: Comparison;
-  readonly verified: boolean;
-  readonly exportRowsPerSecond: number;
-  readonly seconds: number;
-  readonly seed: number;
-  readonly root: string | null;
-  readonly database: string;
-  readonly report: string | null;
-  readonly ledger: string;
 }
 
 export function makeDemoResult({ played, killed, found, ...rest }: DemoFacts): DemoResult {

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, relative, resolve } from 'node:path';
 import { z } from 'zod';
 import type { Endpoint } from '#queue/client.ts';
-import { messageOf, readConfigJson, readNamedFile } from '#queue/configfile.ts';
+import { messageOf, readConfigJson, readNamedFile, configText as text } from '#queue/configfile.ts';
 import { problem } from '#queue/problem.ts';
 import { receiptKeyId } from '#queue/receipt.ts';
 import type { ShardIdentity } from '#queue/shardcheck.ts';
@@ -24,11 +24,6 @@ export const duckdbDefaults = {
   /** How long the publisher waits for somebody who has the database open. */
   lockWaitSeconds: 30,
 } as const;
-
-const text = z
-  .string()
-  .min(1)
-  .refine((value) => value.isWellFormed() && !value.includes('\0'), 'must be well-formed text without NUL');
 
 const witness = z.object({
   shard: z.int().min(0),

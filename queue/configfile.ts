@@ -1,9 +1,16 @@
 import { readFileSync } from 'node:fs';
+import * as z from 'zod';
 
 /*
  * Reading a program's configuration. What is wrong is collected in a list, a line each that begins with the field, so
  * that a person hears all of it at once.
  */
+
+/** A text field of a configuration: not empty, and what any file system, database or log can hold. */
+export const configText = z
+  .string()
+  .min(1)
+  .refine((value) => value.isWellFormed() && !value.includes('\0'), 'must be well-formed text without NUL');
 
 /** The JSON of a configuration file; undefined when it cannot be read, which `wrong` then says. */
 export function readConfigJson(path: string, wrong: string[]): unknown {

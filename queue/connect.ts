@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
+import { backoff, jitter } from './backoff.ts';
 import { dropClient, type Endpoint, openClient, within } from './client.ts';
 import { compareEntryIds } from './entryid.ts';
 import { type Problem, problem } from './problem.ts';
@@ -151,9 +152,13 @@ export function openShard(options: ShardOptions): Shard {
         enter(stateAfter(error));
       }
       const isSlow = state.phase === 'refused' || state.phase === 'lost';
-      await sleep(isSlow ? jitter(timing.slowRetryMs) : backoff(timing, failures), null, {
-        signal: stop.signal,
-      }).catch(() => undefined);
+      await sleep(
+        isSlow ? jitter(timing.slowRetryMs) : backoff(failures, { first: timing.retryMs, most: timing.maxRetryMs }),
+        null,
+        {
+          signal: stop.signal,
+        },
+      ).catch(() => undefined);
     }
   }
 
@@ -231,15 +236,6 @@ function stateAfter(error: unknown): ShardState {
   if (known.code === 'shard_lost') return { phase: 'lost', problem: known };
   const verdict = verdictOf(error);
   return { phase: verdict === 'refused' || verdict === 'broken' ? 'refused' : 'connecting', problem: known };
-}
-
-function backoff(timing: ShardTiming, failures: number): number {
-  return jitter(Math.min(timing.maxRetryMs, timing.retryMs * 2 ** Math.min(failures, 20)));
-}
-
-/** So that a thousand gateways do not come back in the same instant. */
-function jitter(ms: number): number {
-  return ms * (0.5 + Math.random() / 2);
 }
 
 function notReady(state: ShardState): Problem {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AppendBatch, type AppendReply, append } from './append.ts';
+import { backoff } from './backoff.ts';
 import type { Shard } from './connect.ts';
 import { asProblem, verdictOf } from './replyerror.ts';
 
@@ -40,7 +41,7 @@ export async function deliver(shard: Shard, batch: AppendBatch, options: Deliver
   }
 }
 
-/** The pause before repeat number `failures`, in ms: doubling from 50, bounded, shortened at random by up to a half. */
+/** The pause in ms before repeat number `failures` of an append. */
 export function pause(failures: number, maxRetryMs: number): number {
-  return Math.min(maxRetryMs, 50 * 2 ** Math.min(failures, 20)) * (0.5 + Math.random() / 2);
+  return backoff(failures, { first: 50, most: maxRetryMs });
 }

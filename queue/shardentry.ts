@@ -1,26 +1,22 @@
 import { z } from 'zod';
 import type { Endpoint } from './client.ts';
-
-const text = z
-  .string()
-  .min(1)
-  .refine((value) => value.isWellFormed() && !value.includes('\0'), 'must be well-formed text without NUL');
+import { configText } from './configfile.ts';
 
 /** One shard as it stands in a program's configuration. Secrets and certificates are files, named by their paths. */
 export const shardEntry = z.strictObject({
-  host: text,
+  host: configText,
   port: z.int().min(1).max(65_535),
-  username: text.nullish(),
-  passwordFile: text.nullish(),
+  username: configText.nullish(),
+  passwordFile: configText.nullish(),
   tls: z
     .strictObject({
-      caFile: text.optional(),
-      certFile: text.optional(),
-      keyFile: text.optional(),
-      servername: text.optional(),
+      caFile: configText.optional(),
+      certFile: configText.optional(),
+      keyFile: configText.optional(),
+      servername: configText.optional(),
     })
     .nullish(),
-  incarnation: text,
+  incarnation: configText,
 });
 
 /**

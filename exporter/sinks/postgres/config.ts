@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { configText as text } from '#queue/configfile.ts';
 import { mostNameBytes } from './names.ts';
 
 export const postgresDefaults = {
@@ -7,11 +8,6 @@ export const postgresDefaults = {
   /** How long a step is tried again while the server is away, starting, or somebody holds a lock. */
   patienceSeconds: 60,
 } as const;
-
-const text = z
-  .string()
-  .min(1)
-  .refine((value) => value.isWellFormed() && !value.includes('\0'), 'must be well-formed text without NUL');
 
 const schemaName = text.refine(
   (name) => Buffer.byteLength(name) <= mostNameBytes,
