@@ -94,6 +94,7 @@ function grow(batch: Batch, end: number): void {
 /**
  * Prepares a batch to be sent: takes out events that are void or durable by now, and gives the others the late flag
  * that their lanes have now. Only between definite answers: a repeat must be the same bytes.
+ * A trimmed batch takes no more events: the queue has given it out to fly, and lanes know their place in the next one.
  */
 export function trimBatch(batch: Batch): void {
   const isStale = batch.lanes.some(
