@@ -23,6 +23,7 @@ const commands = {
   bench: { file: 'bench/main.ts', redis: true },
   crds: { file: 'crds/generate.ts' },
   bundle: { file: 'setup/bundle.ts' },
+  image: { file: 'setup/image/main.ts', redis: true },
 };
 
 /** Runs one of the commands and resolves with its exit code. */
