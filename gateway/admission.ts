@@ -1,4 +1,4 @@
-import { createBucket, tryTake } from './bucket.ts';
+import { createBucket, tryTake } from '#queue/bucket.ts';
 import type { GatewayLimits } from './config.ts';
 
 /** Why a newcomer is sent away for now. It comes before anything costs much; the client tries again. */

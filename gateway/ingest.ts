@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { charge } from '#queue/bucket.ts';
 import type { Lane, LaneListener, Offer, Refusal } from '#queue/shardwriter.ts';
-import { charge } from './bucket.ts';
 import { type IngestEvents, readIngestBody } from './ingestbody.ts';
 import { sendJson } from './server.ts';
 import type { ShardLink } from './shardlink.ts';

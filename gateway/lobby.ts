@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
-import { charge } from './bucket.ts';
+import { charge } from '#queue/bucket.ts';
 import { type Connection, openConnection, pause, pauses, resume, send, tend } from './connection.ts';
 import type { Hub } from './hub.ts';
 import { createSeat, detachSeat, type Seat, settleSeat } from './seat.ts';

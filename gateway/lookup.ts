@@ -1,7 +1,7 @@
+import { createBucket, tryTake } from '#queue/bucket.ts';
 import { nextChain, originChain } from '#queue/chain.ts';
 import { compareEvents } from '#queue/log.ts';
 import type { Lane } from '#queue/shardwriter.ts';
-import { createBucket, tryTake } from './bucket.ts';
 import type { ShardLink } from './shardlink.ts';
 import type { Student } from './students.ts';
 

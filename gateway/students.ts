@@ -1,4 +1,4 @@
-import { type Bucket, createBucket, isFull, tryTake } from './bucket.ts';
+import { type Bucket, createBucket, isFull, tryTake } from '#queue/bucket.ts';
 import type { GatewayLimits } from './config.ts';
 import { type Connection, closeCodes, closeConnection } from './connection.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { charge, createBucket, isFull, tryTake } from '#gateway/bucket.ts';
+import { charge, createBucket, isFull, tryTake } from '#queue/bucket.ts';
 
 describe('a token bucket', () => {
   it('gives a burst at once, then what time brings', () => {
