@@ -1,5 +1,6 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import type { Sample } from '../platform.ts';
+import { addUp, type Health, healthSchema } from '../samples.ts';
 import { writeAtomic } from './datafolder.ts';
 import type { LocalGateways } from './gateways.ts';
 
@@ -8,15 +9,6 @@ export interface Samples {
   /** The last round; null before the first, and when no gateway answered. */
   readonly latest: Sample | null;
   stop(): Promise<void>;
-}
-
-/** The part of `/health` that is used. */
-interface Health {
-  readonly connections: number;
-  readonly students: number;
-  readonly durable: number;
-  readonly pendingEvents: number;
-  readonly ackMs: { readonly p50: number; readonly p99: number; readonly max: number; readonly count: number };
 }
 
 const sampling = {
@@ -76,7 +68,7 @@ export function startSamples({ file, gateways, tidy = async () => {}, times = {}
   async function ask(pid: number, opsPort: number, now: number): Promise<Health | null> {
     try {
       const reply = await fetch(`http://127.0.0.1:${opsPort}/health`, { signal: AbortSignal.timeout(answerMs) });
-      const health = (await reply.json()) as Health;
+      const health = healthSchema.parse(await reply.json());
       answeredAt.set(pid, now);
       return health;
     } catch {
@@ -107,25 +99,6 @@ export function startSamples({ file, gateways, tidy = async () => {}, times = {}
       stopped = true;
       wake();
       await life;
-    },
-  };
-}
-
-/** Sums; for the latencies the mean of the medians, weighted, and the worst of the others. */
-export function addUp(healths: readonly Health[]): Sample {
-  const sum = (of: (health: Health) => number) => healths.reduce((total, health) => total + of(health), 0);
-  const most = (of: (health: Health) => number) => Math.max(0, ...healths.map(of));
-  const count = sum(({ ackMs }) => ackMs.count);
-  const p50 = count === 0 ? 0 : sum(({ ackMs }) => ackMs.p50 * ackMs.count) / count;
-  return {
-    connections: sum((health) => health.connections),
-    students: sum((health) => health.students),
-    pendingEvents: sum((health) => health.pendingEvents),
-    ackMs: {
-      p50: Math.round(p50 * 100) / 100,
-      p99: most(({ ackMs }) => ackMs.p99),
-      max: most(({ ackMs }) => ackMs.max),
-      count,
     },
   };
 }
