@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, relative, resolve } from 'node:path';
 import { z } from 'zod';
@@ -62,6 +63,10 @@ const file = z.strictObject({
   receiptPublicKey: text.nullish(),
   samples: text.nullish(),
   roster: text.nullish(),
+  /** Takes the last line, the result or problem, as `outcomefile.ts` writes it. */
+  outcomeFile: text.nullish(),
+  /** Port of `progressserver.ts`. */
+  opsPort: z.int().min(1).max(65_535).nullish(),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
 
@@ -89,6 +94,8 @@ export interface ExporterConfig {
   readonly samples: string | null;
   /** JSON list of the students that were expected: ids, or lists that begin with one. */
   readonly roster: string | null;
+  /** Where whoever runs the program asks for its progress; null: nobody does. */
+  readonly opsPort: number | null;
   readonly logLevel: ConfigFile['logLevel'];
 }
 
@@ -105,6 +112,12 @@ export function readConfig(path: string): ExporterConfig {
     `the exporter cannot start with ${path}:\n${wrong.map((line) => `  ${line}`).join('\n')}`,
     'Mend each of the named fields and files.',
   );
+}
+
+/** The field `outcomeFile` of a configuration that may be wrong otherwise; null when it names none. */
+export function outcomeFileOf(path: string): string | null {
+  const { data } = z.object({ outcomeFile: text }).safeParse(readConfigJson(path, []));
+  return data === undefined ? null : resolve(dirname(resolve(path)), data.outcomeFile);
 }
 
 function build(json: unknown, folder: string, wrong: string[]): ExporterConfig | null {
@@ -131,6 +144,7 @@ function build(json: unknown, folder: string, wrong: string[]): ExporterConfig |
     receiptPublicKey: data.receiptPublicKey ?? null,
     samples: data.samples == null ? null : at(data.samples),
     roster: data.roster == null ? null : at(data.roster),
+    opsPort: data.opsPort ?? null,
     logLevel: data.logLevel,
   };
 }
@@ -139,8 +153,11 @@ function sinkOf(sink: ConfigFile['sink'], table: string, at: (path: string) => s
   if (sink.kind === 'duckdb') return { ...sink, database: at(sink.database), staging: at(sink.staging) };
   const fault = tableFault(table);
   if (fault !== null) wrong.push(`table: ${fault}`);
-  const read = (field: string, path: string) => readNamedFile(`sink.${field}`, at(path), wrong);
-  return { kind: sink.kind, ...postgresSettings(sink, read, wrong) };
+  const files = {
+    read: (field: string, path: string) => readNamedFile(`sink.${field}`, at(path), wrong),
+    isThere: (path: string) => existsSync(at(path)),
+  };
+  return { kind: sink.kind, ...postgresSettings(sink, files, wrong) };
 }
 
 function planOf(data: ConfigFile, at: (path: string) => string): AttemptPlan {

@@ -11,7 +11,7 @@ test('at most four lines of progress a second, whatever is reported, and always 
       expect(line.endsWith('\n')).toBe(true);
       written.push(JSON.parse(line) as Record<string, unknown>);
     },
-    () => ms,
+    { now: () => ms },
   );
   const load = lines.step('load', 10_000, 3);
   const verify = lines.step('verify', 10_000);

@@ -88,3 +88,25 @@ test('refuses names that PostgreSQL would cut off, or that are its own', () => {
   expect(readConfig(write(server, { table: 'A'.repeat(53), ...rehearsal })).plan.table).toHaveLength(63);
   expect(faultsOf(server, { table: 'untradex_x' })).toEqual([expect.stringContaining('  table: names that begin')]);
 });
+
+test('takes user, password and certificates from a mounted Secret, as far as they are in it', () => {
+  const secret = tmpFolder('secret');
+  for (const [name, text] of Object.entries({ username: 'untradex\n', password: 'secret', 'ca.crt': 'CA' })) {
+    writeFileSync(join(secret, name), text);
+  }
+  const { user: _, passwordFile: __, ...place } = server;
+  const files = { userFile: join(secret, 'username'), passwordFile: join(secret, 'password') };
+  const mounted = { ...place, ...files, tls: { folder: secret, servername: 'db.example.edu' } };
+  expect(readConfig(write(mounted)).sink).toMatchObject({
+    ...{ user: 'untradex', password: 'secret', tls: { ca: 'CA', servername: 'db.example.edu' } },
+  });
+  writeFileSync(join(secret, 'tls.crt'), 'CERT');
+  expect(faultsOf(mounted)).toEqual(['  sink.tls: tls.crt and tls.key belong together']);
+  writeFileSync(join(secret, 'tls.key'), 'KEY');
+  expect(readConfig(write(mounted)).sink).toMatchObject({ tls: { ca: 'CA', cert: 'CERT', key: 'KEY' } });
+  expect(faultsOf({ ...mounted, user: 'too', tls: { folder: secret, caFile: 'ca.pem' } })).toEqual([
+    '  sink: it needs one of user and userFile',
+    '  sink.tls: folder stands for caFile, certFile and keyFile; it is this or those',
+  ]);
+  expect(faultsOf(place)).toEqual(['  sink: it needs one of user and userFile']);
+});

@@ -258,7 +258,14 @@ test.skipIf(!hasOpenssl())('over TLS, with the authority that is given and no ot
   );
   expect(row).toEqual({ encrypted: true });
   await sink.load(0, inBatches(rowsOf(planOf([3]), 0)));
-  const others = [target.open('', { tls: {} }), target.open('', { tls, host: 'localhost' })];
+  // A server may be reached under a name that its certificate does not have.
+  const elsewhere = target.open('', { tls: { ...tls, servername: 'postgres' }, host: 'localhost' });
+  await elsewhere.prepare(planOf([3]));
+  const others = [
+    target.open('', { tls: {} }),
+    target.open('', { tls, host: 'localhost' }),
+    target.open('', { tls: { ...tls, servername: 'another' } }),
+  ];
   for (const other of others)
     expect(await problemOf(other.prepare(planOf([3])))).toMatchObject({ code: 'database_refused' });
 });

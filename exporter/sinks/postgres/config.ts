@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import * as z from 'zod';
 import { configText as text } from '#queue/configfile.ts';
 import { mostNameBytes } from './names.ts';
@@ -21,7 +22,10 @@ export const postgresSchema = z.strictObject({
   host: text,
   port: z.int().min(1).max(65_535).default(postgresDefaults.port),
   database: text,
-  user: text,
+  /** This or `userFile`. */
+  user: text.nullish(),
+  /** A file with the user's name, as a mounted Secret has it. */
+  userFile: text.nullish(),
   /** Left out: the server must let the user in without one (a client certificate, `peer`). */
   passwordFile: text.nullish(),
   /** Where target, control tables and staging are. */
@@ -34,6 +38,10 @@ export const postgresSchema = z.strictObject({
       caFile: text.nullish(),
       certFile: text.nullish(),
       keyFile: text.nullish(),
+      /** A mounted Secret: of its `ca.crt`, `tls.crt` and `tls.key` those are taken that are there. */
+      folder: text.nullish(),
+      /** Name that the server's certificate must be valid for, where it is not that of the host. */
+      servername: text.nullish(),
     })
     .prefault({}),
   patienceSeconds: z.number().min(0).max(3_600).default(postgresDefaults.patienceSeconds),
@@ -50,32 +58,57 @@ export interface PostgresSettings {
   readonly password: string | null;
   readonly schema: string;
   /** Null: not encrypted. */
-  readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string } | null;
+  readonly tls: PostgresTls | null;
   readonly patienceSeconds: number;
+}
+
+export interface PostgresTls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly servername?: string;
 }
 
 /**
  * The configuration with the files that it names.
- * @param read reads the file that a field names, or says by itself what is wrong with it
+ * @param files reads the file that a field names, or says by itself what is wrong with it
  * @param wrong takes what is wrong otherwise, with the name of its field
  */
 export function postgresSettings(
   config: PostgresConfig,
-  read: (field: string, path: string) => string,
+  files: { read(field: string, path: string): string; isThere(path: string): boolean },
   wrong: string[],
 ): PostgresSettings {
-  const { host, port, database, user, schema, patienceSeconds } = config;
-  const { mode, caFile, certFile, keyFile } = config.tls;
-  if ((certFile == null) !== (keyFile == null)) wrong.push('sink.tls: certFile and keyFile belong together');
-  const password = config.passwordFile == null ? null : read('passwordFile', config.passwordFile);
-  const files = {
-    ...(caFile == null ? {} : { ca: read('tls.caFile', caFile) }),
-    ...(certFile == null ? {} : { cert: read('tls.certFile', certFile) }),
-    ...(keyFile == null ? {} : { key: read('tls.keyFile', keyFile) }),
+  const { host, port, database, schema, patienceSeconds } = config;
+  const read = (field: string, path: string | null | undefined) => (path == null ? null : files.read(field, path));
+  if ((config.user == null) === (config.userFile == null)) wrong.push('sink: it needs one of user and userFile');
+  const user = config.user ?? read('userFile', config.userFile) ?? '';
+  const { ca, cert, key } = tlsFiles(config.tls, files.isThere, wrong);
+  const password = read('passwordFile', config.passwordFile);
+  const texts = {
+    ca: read('tls.caFile', ca),
+    cert: read('tls.certFile', cert),
+    key: read('tls.keyFile', key),
+    servername: config.tls.servername ?? null,
   };
   // There is no TLS on a Unix socket: nobody is in between.
-  const tls = mode === 'Off' || host.startsWith('/') ? null : files;
+  const plain = config.tls.mode === 'Off' || host.startsWith('/');
+  const tls = plain ? null : Object.fromEntries(Object.entries(texts).filter(([, text]) => text !== null));
   return { host, port, database, user, password, schema, tls, patienceSeconds };
+}
+
+/** The paths of what TLS needs: named one by one, or as a Secret is mounted. */
+function tlsFiles(tls: PostgresConfig['tls'], isThere: (path: string) => boolean, wrong: string[]) {
+  const { folder, caFile, certFile, keyFile } = tls;
+  if (folder != null && (caFile ?? certFile ?? keyFile) != null) {
+    wrong.push('sink.tls: folder stands for caFile, certFile and keyFile; it is this or those');
+  }
+  const at = (name: string) => (folder != null && isThere(join(folder, name)) ? join(folder, name) : null);
+  const [ca, cert, key] = [caFile ?? at('ca.crt'), certFile ?? at('tls.crt'), keyFile ?? at('tls.key')];
+  if ((cert === null) !== (key === null)) {
+    wrong.push(`sink.tls: ${folder == null ? 'certFile and keyFile' : 'tls.crt and tls.key'} belong together`);
+  }
+  return { ca, cert, key };
 }
 
 /** What is wrong with a name for the target, or null. @param table with the suffix of a rehearsal */

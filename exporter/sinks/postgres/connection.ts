@@ -1,10 +1,11 @@
 import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { type ConnectionOptions, checkServerIdentity } from 'node:tls';
 import pg from 'pg';
 import copy from 'pg-copy-streams';
 import { problem } from '#queue/problem.ts';
-import type { PostgresSettings } from './config.ts';
+import type { PostgresSettings, PostgresTls } from './config.ts';
 import { stateOf } from './retry.ts';
 
 /** One connection, and so one session of the server. Its methods are called one after the other. */
@@ -199,14 +200,23 @@ function clientConfig(settings: PostgresSettings, socket: Socket): pg.ClientConf
     ...{ host, port, database, user },
     // Never from the environment, nor from a file in somebody's home.
     password: () => password ?? noPassword(user),
-    // A copy: the driver changes it.
-    ssl: tls === null ? false : { ...tls, rejectUnauthorized: true },
+    ssl: tls === null ? false : tlsOptions(tls),
     stream: () => socket,
     application_name: 'untradex-exporter',
     connectionTimeoutMillis: connectMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
   };
+}
+
+/** A copy: the driver changes it. It also puts the host in place of our name, but asks us whether a certificate fits. */
+function tlsOptions(tls: PostgresTls): ConnectionOptions {
+  const { servername } = tls;
+  const other: ConnectionOptions =
+    servername === undefined
+      ? {}
+      : { checkServerIdentity: (_host, certificate) => checkServerIdentity(servername, certificate) };
+  return { ...tls, ...other, rejectUnauthorized: true };
 }
 
 function noPassword(user: string): never {
