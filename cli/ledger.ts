@@ -22,18 +22,22 @@ export interface Ledger {
 /** Characters held back at most before they are written. */
 const bufferLimit = 65_536;
 const flushEveryMs = 200;
+const fullPipeMs = 5;
 
 /**
  * Opens the ledger: NDJSON, one line an acknowledged event, written by the students' side alone. What it holds is
  * what the exported table must hold.
+ *
+ * `-` is stdout, for a program whose files nobody can fetch: the lines stand there before whatever is told at the end.
  *
  * The buffer is bounded: it is written synchronously when it reaches 64 Ki characters, and every 200 ms; lines are
  * never written in part.
  * @param mode `fresh` empties the file first; `add` appends to it
  */
 export function openLedger(path: string, mode: 'fresh' | 'add'): Ledger {
-  mkdirSync(dirname(path), { recursive: true });
-  const file = openSync(path, mode === 'fresh' ? 'w' : 'a');
+  const isFile = path !== '-';
+  if (isFile) mkdirSync(dirname(path), { recursive: true });
+  const file = isFile ? openSync(path, mode === 'fresh' ? 'w' : 'a') : 1;
   let buffer = '';
   let entries = 0;
   const flush = () => {
@@ -55,6 +59,7 @@ export function openLedger(path: string, mode: 'fresh' | 'add'): Ledger {
     close() {
       clearInterval(timer);
       flush();
+      if (!isFile) return;
       fsyncSync(file);
       closeSync(file);
     },
@@ -63,7 +68,15 @@ export function openLedger(path: string, mode: 'fresh' | 'add'): Ledger {
 
 function writeAll(file: number, bytes: Buffer): void {
   let done = 0;
-  while (done < bytes.length) done += writeSync(file, bytes, done);
+  while (done < bytes.length) {
+    try {
+      done += writeSync(file, bytes, done);
+    } catch (error) {
+      // A pipe whose reader is slow. Whoever answers waits with the ledger: it is the proof.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, fullPipeMs);
+    }
+  }
 }
 
 /** For who wants none: counts the entries and keeps nothing. */

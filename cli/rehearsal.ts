@@ -1,20 +1,18 @@
 import { resolve } from 'node:path';
 import { type Kill, planKills, runChaos } from './chaos.ts';
-import { type Folder, readGivenFile } from './folder.ts';
 import { countingLedger, openLedger } from './ledger.ts';
-import { livePids } from './livepids.ts';
 import { count, line, note, paint, section, time } from './output.ts';
 import { showPlay } from './playprogress.ts';
+import type { RehearsalTarget } from './rehearsaltarget.ts';
 import { makeMark, type Played, playStudents, studentIds } from './students.ts';
-import { openMint } from './studenttoken.ts';
 
 export interface RehearsalOptions {
-  readonly url: string;
   readonly students: number;
   readonly durationMs: number;
   readonly events: number;
   readonly kills: number;
   readonly seed: number;
+  /** A file, or `-` for stdout. */
   readonly ledger: string | undefined;
   readonly signal: AbortSignal;
 }
@@ -37,30 +35,29 @@ const hourMs = 3_600_000;
  * Plays students who never took part before (their ids carry a mark of this run, so that a session can be rehearsed
  * again and again), and kills processes of the session meanwhile if asked to.
  */
-export async function playRehearsal(folder: Folder, options: RehearsalOptions): Promise<RehearsalResult> {
+export async function playRehearsal(target: RehearsalTarget, options: RehearsalOptions): Promise<RehearsalResult> {
   const { students, durationMs, events, seed, signal } = options;
   const started = performance.now();
-  const mint = openMint(folder);
   const ledger = options.ledger === undefined ? countingLedger() : openLedger(options.ledger, 'add');
-  note(`${count(students)} students at ${options.url}, seed ${seed}`);
+  note(`${count(students)} students at ${target.url}, seed ${seed}`);
   const play = playStudents({
     students: studentIds(students, makeMark(Date.now())),
-    url: options.url,
-    token: (student) => mint.mint(student, durationMs * 2 + hourMs),
+    url: target.url,
+    token: (student) => target.mint.mint(student, durationMs * 2 + hourMs),
     durationMs,
     events,
     settleMs,
     seed,
     ledger,
-    receiptPublicKey: readGivenFile(folder.at.keys.receiptPublic, '--data'),
+    receiptPublicKey: target.receiptPublicKey,
     signal,
   });
   const shown = showPlay(play, { students, events });
   const chaos = runChaos({
-    plan: planKills(options.kills, durationMs, seed),
+    plan: target.pids === null ? [] : planKills(options.kills, durationMs, seed),
     seed,
     signal,
-    pids: () => livePids(folder),
+    pids: target.pids ?? noPids,
     onKill: ({ target, pid, atMs }) => shown.say(`killed ${target} ${pid} after ${time(atMs)}`),
   });
   try {
@@ -72,13 +69,15 @@ export async function playRehearsal(folder: Folder, options: RehearsalOptions): 
       killed,
       seconds: Math.round((performance.now() - started) / 100) / 10,
       seed,
-      ledger: options.ledger === undefined ? null : resolve(options.ledger),
+      ledger: options.ledger === undefined ? null : options.ledger === '-' ? '-' : resolve(options.ledger),
     };
   } finally {
     shown.stop();
     ledger.close();
   }
 }
+
+const noPids = async () => ({ gateway: [], redis: [] });
 
 /** True when every answer was acknowledged and every student holds a receipt. */
 export function isComplete({ students, events, acknowledged, finished }: RehearsalResult): boolean {

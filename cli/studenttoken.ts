@@ -10,14 +10,18 @@ export interface TokenMint {
   mint(student: string, ttlMs: number): Promise<string>;
 }
 
+/** What a session's tokens say beside the student. */
+export interface TokenClaims {
+  readonly audience: string;
+  readonly issuer: string | undefined;
+  readonly rehearsal: boolean;
+}
+
 /**
- * Opens the session's signing key. The tokens carry `sub` (the student), `aud` and, exactly when the session is a
- * rehearsal, `rehearsal: true`: gateways of other sessions refuse such tokens, and a rehearsal's refuse all others.
- * @throws Problem `no_signing_key` when the session believes an identity provider instead, or was never run
+ * The tokens carry `sub` (the student), `aud` and, exactly when the session is a rehearsal, `rehearsal: true`: gateways
+ * of other sessions refuse such tokens, and a rehearsal's refuse all others.
  */
-export function openMint({ session, at }: Folder): TokenMint {
-  const { auth, rehearsal } = session.spec;
-  const key = readKey(at.keys.token, auth.jwksUrl);
+export function createMint(key: Uint8Array, { audience, issuer, rehearsal }: TokenClaims): TokenMint {
   return {
     mint(student, ttlMs) {
       refuseStudent(student);
@@ -25,13 +29,23 @@ export function openMint({ session, at }: Folder): TokenMint {
       const token = new SignJWT(rehearsal ? { rehearsal: true } : {})
         .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
         .setSubject(student)
-        .setAudience(auth.audience ?? session.metadata.name)
+        .setAudience(audience)
         .setIssuedAt(now)
         .setExpirationTime(now + Math.ceil(ttlMs / 1000));
-      if (auth.issuer !== undefined) token.setIssuer(auth.issuer);
+      if (issuer !== undefined) token.setIssuer(issuer);
       return token.sign(key);
     },
   };
+}
+
+/**
+ * Opens the signing key of a folder's session.
+ * @throws Problem `no_signing_key` when the session believes an identity provider instead, or was never run
+ */
+export function openMint({ session, at }: Folder): TokenMint {
+  const { auth, rehearsal } = session.spec;
+  const key = readKey(at.keys.token, auth.jwksUrl);
+  return createMint(key, { audience: auth.audience ?? session.metadata.name, issuer: auth.issuer, rehearsal });
 }
 
 function readKey(path: string, jwksUrl: string | undefined): Uint8Array {
