@@ -19,6 +19,8 @@ export interface ClusterSettings {
   readonly storageClass: string | null;
   /** Whether network policies are made. */
   readonly networkPolicies: boolean;
+  /** Namespaces whose pods may read metrics through the network policies; none when left out. */
+  readonly monitoringNamespaces?: readonly string[];
   /** Version of this operator; what it made earlier under another version is left as it is while a session runs. */
   readonly version: string;
 }
