@@ -14,8 +14,11 @@ const yamlOptions = { version: '1.1', lineWidth: 0, aliasDuplicateObjects: false
 export function generated(): ReadonlyMap<string, string> {
   const crd = examSessionCrd();
   const head = '# Made by `npm run crds` from operator/examsession.ts: edit there.\n';
+  const definition = head + stringify(crd, yamlOptions);
   return new Map([
-    ['crds/examsessions.untradex.io.yaml', head + stringify(crd, yamlOptions)],
+    ['crds/examsessions.untradex.io.yaml', definition],
+    // A chart takes files from its own folder only.
+    ['charts/untradex/files/examsessions.untradex.io.yaml', definition],
     ['docs/examsession.md', examSessionPage(crd)],
   ]);
 }
