@@ -37,6 +37,7 @@ export const conditions = {
   Exported: exported,
   Verified: verified,
   Degraded: degraded,
+  Paused: paused,
 } as const satisfies Record<string, (facts: Facts) => Verdict>;
 
 export type ConditionType = keyof typeof conditions;
@@ -184,6 +185,15 @@ function degraded(facts: Facts): Verdict {
   }
   const small = desired.stage === 'Provision' || desired.stage === 'Serve' ? smallDisk(observed, desired) : null;
   return small ?? no('AsPlanned', 'Everything is as planned.');
+}
+
+/** The operator only looks. */
+function paused({ observed }: Facts): Verdict {
+  if (!observed.paused) return no('Running', 'The operator does what the session needs.');
+  return yes(
+    'Asked',
+    'The operator only looks: what runs goes on, but nothing is started, restarted, sealed or exported. What to do: remove the annotation untradex.io/paused when it is to go on.',
+  );
 }
 
 function smallDisk(observed: Observed, desired: Desired): Verdict | null {

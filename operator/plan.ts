@@ -82,8 +82,10 @@ export function planSession(observed: Observed, queue: QueueFacts, now: number, 
   const capacity = capacityOf(session.spec, identity.shards.length || null, settings.capacity);
   const deadlines = deadlinesOf(session.spec, observed.roster);
   const stage = stageOf(observed, queue, deadlines, now, settings);
-  const drainUntil = drainUntilOf(stage, observed, queue, deadlines);
-  const sealing = sealingOf(stage, observed, queue, drainUntil, now);
+  // While paused nothing is decided that a later pass would hold on to.
+  const known = observed.status;
+  const drainUntil = observed.paused ? (known?.drainUntil ?? null) : drainUntilOf(stage, observed, queue, deadlines);
+  const sealing = observed.paused ? (known?.sealing ?? null) : sealingOf(stage, observed, queue, drainUntil, now);
   const next = stage === 'Export' ? nextAttempt(observed.attempt, observed.generation, now, settings) : null;
   const retryAt = next !== null && 'waitUntil' in next ? next.waitUntil : null;
   const times = { now, drainUntil, retryAt, lastDeadline: deadlines.last };
@@ -190,7 +192,8 @@ function isFull(facts: ShardFacts, observed: Observed, settings: Settings): bool
 /** How full a shard is: the larger fraction of its memory and its storage, 0 to 1. */
 export function fillOf(facts: ShardFacts, observed: Observed): number {
   const storage = observed.shards.find((shard) => shard.shard === facts.shard)?.storage ?? null;
-  const ofStorage = storage === null ? 0 : storage.usedBytes / Math.max(1, storage.capacityBytes);
+  const usedBytes = storage?.usedBytes ?? facts.aofBytes ?? 0;
+  const ofStorage = storage === null ? 0 : usedBytes / Math.max(1, storage.capacityBytes);
   const ofMemory = facts.memory === null ? 0 : facts.memory.usedBytes / Math.max(1, facts.memory.maxBytes);
   return Math.max(ofStorage, ofMemory);
 }
@@ -260,6 +263,7 @@ function requeueAfter(
 ): number | null {
   const { session } = observed;
   const wait = settings.waitSeconds * 1_000;
+  if (observed.paused) return settings.passSeconds * 1_000;
   const until = (time: number | null, clock: number | null, most: number) =>
     time === null || clock === null ? most : Math.min(Math.max(time - clock, 10), most);
   switch (stage) {

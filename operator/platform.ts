@@ -61,6 +61,8 @@ export interface Observed {
   readonly generation: number;
   /** An edit (of the session, or of its roster) that is not admissible, and so is not in force. */
   readonly editFault: Fault | null;
+  /** Somebody asked the operator to only look, and change nothing. */
+  readonly paused: boolean;
   readonly roster: Roster;
   readonly identity: Identity;
   /** The status as it was last written; null before the first. */
@@ -83,7 +85,8 @@ export interface ShardObserved {
   readonly endpoint: Endpoint | null;
   /** As it was last configured; 0 before. */
   readonly maxmemoryBytes: number;
-  readonly storage: { readonly usedBytes: number; readonly capacityBytes: number } | null;
+  /** `usedBytes` is null where the platform cannot see it: then what Redis says of its file counts. */
+  readonly storage: { readonly usedBytes: number | null; readonly capacityBytes: number } | null;
   /** It keeps ending right after its start. */
   readonly fault: Fault | null;
 }

@@ -43,6 +43,8 @@ export interface ShardFacts {
   readonly seen: number;
   readonly finished: number;
   readonly memory: { readonly usedBytes: number; readonly maxBytes: number } | null;
+  /** Bytes of the append-only file, by Redis's own account. */
+  readonly aofBytes: number | null;
   readonly time: number | null;
 }
 

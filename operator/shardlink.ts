@@ -60,13 +60,15 @@ export function openShardLink(
       readWitness(shard),
       readSession(shard).catch(() => null),
       shard.run(async (redis) => {
-        const [time, seen, finished, memory] = await Promise.all([
+        const [time, seen, finished, memory, persistence] = await Promise.all([
           redis.time(),
           redis.hlen(keys.students),
           redis.hlen(keys.finished),
           redis.info('memory'),
+          redis.info('persistence'),
         ]);
-        return { time: Math.floor(Number(time[0]) * 1_000 + Number(time[1]) / 1_000), seen, finished, memory };
+        const ms = Math.floor(Number(time[0]) * 1_000 + Number(time[1]) / 1_000);
+        return { time: ms, seen, finished, memory, persistence };
       }),
     ]);
     const { sealed, ...rest } = witness;
@@ -81,6 +83,7 @@ export function openShardLink(
       seen: counts.seen,
       finished: counts.finished,
       memory: memoryOf(counts.memory),
+      aofBytes: infoNumber(counts.persistence, 'aof_current_size'),
       time: counts.time,
     };
   }
@@ -134,13 +137,18 @@ export function unknownShard(shard: number): ShardFacts {
     seen: 0,
     finished: 0,
     memory: null,
+    aofBytes: null,
     time: null,
   };
 }
 
 function memoryOf(info: string): ShardFacts['memory'] {
-  const number = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? Number.NaN);
-  const usedBytes = number('used_memory');
-  const maxBytes = number('maxmemory');
-  return Number.isFinite(usedBytes) && maxBytes > 0 ? { usedBytes, maxBytes } : null;
+  const usedBytes = infoNumber(info, 'used_memory');
+  const maxBytes = infoNumber(info, 'maxmemory');
+  return usedBytes !== null && maxBytes !== null && maxBytes > 0 ? { usedBytes, maxBytes } : null;
+}
+
+function infoNumber(info: string, name: string): number | null {
+  const found = new RegExp(`^${name}:(\\d+)`, 'm').exec(info);
+  return found === null ? null : Number(found[1]);
 }

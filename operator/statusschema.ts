@@ -15,7 +15,7 @@ const orNull = <T extends z.ZodType>(schema: T) => schema.nullable().default(nul
 const conditionSchema = z
   .strictObject({
     type: text(
-      'What this is about: Accepted, QueueReady, GatewayReady, Ready, Sealed, Exported, Verified or Degraded.',
+      'What this is about: Accepted, QueueReady, GatewayReady, Ready, Sealed, Exported, Verified, Degraded or Paused.',
     ),
     status: z.enum(['True', 'False', 'Unknown']).describe('Whether it is so.'),
     reason: text('Why, in one word for programs.'),

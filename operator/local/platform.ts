@@ -69,6 +69,7 @@ export async function openLocalPlatform(options: LocalPlatformOptions): Promise<
       session: wanted,
       generation,
       editFault: session.fault,
+      paused: false,
       roster: session.roster,
       identity: {
         uid,

@@ -20,6 +20,7 @@ export function observedOf(change: Partial<Observed> & { spec?: string } = {}): 
     session: sessionOf(spec),
     generation: 1,
     editFault: null,
+    paused: false,
     roster: new Map(),
     identity: { uid: 'uid', shards: [birthOf(0), birthOf(1)] },
     status: null,
@@ -75,6 +76,7 @@ export function factsOf(shard: number, change: Partial<ShardFacts> = {}): ShardF
     seen: 10,
     finished: 3,
     memory: { usedBytes: 10e6, maxBytes: 500e6 },
+    aofBytes: 1e6,
     time: now,
     ...change,
   };
@@ -97,6 +99,7 @@ export function silent(shard: number, change: Partial<ShardFacts> = {}): ShardFa
     session: null,
     witness: null,
     memory: null,
+    aofBytes: null,
     time: null,
     seen: 0,
     finished: 0,

@@ -22,6 +22,7 @@ export interface World {
   clock: number;
   session: ExamSession;
   generation: number;
+  paused: boolean;
   everFinalizing: boolean;
   /** Steps until the operator crashes. */
   crashIn: number;
@@ -46,6 +47,7 @@ export function newWorld(spec: string): World {
     clock: 1_800_000_000_000,
     session,
     generation: 1,
+    paused: false,
     everFinalizing: false,
     crashIn: Number.POSITIVE_INFINITY,
     endings: [],
@@ -70,6 +72,12 @@ function rule(holds: boolean, what: string): void {
 function step(world: World): void {
   world.crashIn -= 1;
   if (world.crashIn < 0) throw new Crash();
+}
+
+/** A step that changes something beside the status. */
+function change(world: World): void {
+  rule(!world.paused, 'nothing is changed while paused');
+  step(world);
 }
 
 /** Loses what a crash loses: processes, and what the operator had in memory. */
@@ -110,7 +118,7 @@ export function modelPlatform(world: World): Platform {
       applyAttempt(world, desired);
     },
     async recordBorn(born) {
-      step(world);
+      change(world);
       for (const shard of born) world.shards[shard] = { ...world.shards[shard]!, born: true };
     },
     async writeStatus(status) {
@@ -133,6 +141,7 @@ function observe(world: World): Observed {
     session: world.session,
     generation: world.generation,
     editFault: null,
+    paused: world.paused,
     roster: new Map(),
     identity: { uid: 'u', shards: world.shards.map((birth, shard) => ({ shard, ...birth })) },
     status: world.status,
@@ -161,7 +170,7 @@ function attemptOf(world: World): AttemptObserved | null {
 
 function applyShards(world: World, { shards }: Desired): void {
   if (shards.count > 0 && world.shards.length === 0) {
-    step(world);
+    change(world);
     world.shards = Array.from({ length: shards.count }, (_, i) => ({ incarnation: `i${i}`, born: false }));
     world.redis = world.shards.map(() => ({ incarnation: null, session: null, sealed: false }));
   }
@@ -169,12 +178,12 @@ function applyShards(world: World, { shards }: Desired): void {
   if (!shards.running && world.running) {
     rule(world.attempts.at(-1)?.state === 'succeeded', 'Redis stops only after the proof');
   }
-  step(world);
+  change(world);
   world.running = shards.running && world.shards.length > 0;
 }
 
 function applyGateways(world: World, { gateways }: Desired): void {
-  step(world);
+  change(world);
   const kept = world.gateways.filter((gateway) => gateway.mode === gateways.mode).slice(0, gateways.replicas);
   while (kept.length < gateways.replicas) {
     rule(world.shards.length > 0 && world.shards.every((shard) => shard.born), 'gateways start when all is born');
@@ -195,7 +204,7 @@ function applyGateways(world: World, { gateways }: Desired): void {
 function applyAttempt(world: World, { attempt }: Desired): void {
   const last = world.attempts.at(-1);
   if (attempt === null || attempt.attempt <= (last?.plan.attempt ?? 0)) return;
-  step(world);
+  change(world);
   rule(attempt.attempt === (last?.plan.attempt ?? 0) + 1, 'attempts count without gaps');
   rule(last === undefined || last.state === 'failed' || last.state === 'blocked', 'one attempt at a time, none after');
   rule(attempt.root === root && attempt.witnesses.length === world.redis.length, 'an attempt knows what was sealed');
@@ -219,12 +228,12 @@ export function modelQueue(world: World): QueueControl {
       for (const { shard, born: isBorn, incarnation } of observed.identity.shards) {
         if (!world.running || world.down.has(shard)) continue;
         if (!isBorn) {
-          step(world);
+          change(world);
           rule(!world.shards[shard]!.born, 'what is born is not initialised');
           world.redis[shard]!.incarnation ??= incarnation;
           rule(world.redis[shard]!.incarnation === incarnation, 'init meets its own incarnation');
         }
-        step(world);
+        change(world);
         world.redis[shard]!.session = { ...desired.session, full: false, deadlinesVersion: desired.deadlines.version };
         if (!isBorn) born.push(shard);
       }
@@ -237,7 +246,7 @@ export function modelQueue(world: World): QueueControl {
 function sealAll(world: World, desired: DesiredQueue, facts: QueueFacts) {
   if (!desired.seal || facts.shards.some((shard) => shard.phase !== 'ready')) return null;
   for (const redis of world.redis) {
-    step(world);
+    change(world);
     rule(world.everFinalizing, 'nobody asked for the seal');
     rule((world.status?.sealing ?? null) !== null, 'sealing is in the status before the first seal');
     redis.sealed = true;
@@ -263,6 +272,7 @@ function factsOf(world: World, shard: number): ShardFacts {
     seen: 0,
     finished: 0,
     memory: null,
+    aofBytes: null,
     time: up ? world.clock : null,
   };
 }

@@ -351,6 +351,12 @@ describe('a shard', () => {
     expect([...plan(observed).queue!.full]).toEqual([1]);
   });
 
+  test('is judged by its own account of its file where the disk cannot be seen', () => {
+    const storage = { usedBytes: null, capacityBytes: 100 };
+    const observed = observedOf({ shards: [shardObserved(0), shardObserved(1, { storage })] });
+    expect([...plan(observed, queueOf(factsOf(0), factsOf(1, { aofBytes: 81 }))).queue!.full]).toEqual([1]);
+  });
+
   test('never gets less memory than it has', () => {
     const observed = observedOf({ shards: [shardObserved(0, { maxmemoryBytes: 64e9 }), shardObserved(1)] });
     expect(plan(observed).shards.maxmemoryBytes).toBe(64e9);

@@ -14,6 +14,7 @@ function operatorOf(world: World) {
 /** Passes without crashes until the session is over. */
 async function runToEnd(world: World): Promise<void> {
   world.down.clear();
+  world.paused = false;
   world.crashIn = Number.POSITIVE_INFINITY;
   const reconcile = operatorOf(world);
   for (let passes = 0; passes < 500; passes++) {
@@ -45,6 +46,7 @@ const events = fc.array(
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('shardDown' as const), shard: fc.nat({ max: 1 }) }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('shardUp' as const), shard: fc.nat({ max: 1 }) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('gatewaysDie' as const) }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('paused' as const), paused: fc.boolean() }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('statusLost' as const) }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('ending' as const), blocked: fc.boolean() }) },
   ),
@@ -65,6 +67,9 @@ async function play(world: World, event: Event): Promise<void> {
       return;
     case 'gatewaysDie':
       world.gateways = world.gateways.map((gateway) => ({ ...gateway, ready: false }));
+      return;
+    case 'paused':
+      world.paused = event.paused;
       return;
     case 'statusLost':
       world.status = null;

@@ -280,6 +280,8 @@ describe('the conditions', () => {
       observedOf({ shards: [shardObserved(0, { storage: { usedBytes: 0, capacityBytes: 5e8 } })] }),
     ],
     ['all is well', 'Degraded', 'False', 'AsPlanned', 'as planned', observedOf()],
+    ['somebody asked for it', 'Paused', 'True', 'Asked', 'only looks', observedOf({ paused: true })],
+    ['nobody asked for it', 'Paused', 'False', 'Running', 'what the session needs', observedOf()],
   ];
   test.each(table)('when %s: %s is %s', (_, type, expected, reason, says, observed, queue) => {
     const found = condition(status(observed, queue), type);
