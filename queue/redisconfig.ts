@@ -5,8 +5,13 @@ export interface RedisSettings {
   /** Folder of the append-only file. It exists, and no other server ever uses it. */
   readonly dir: string;
   readonly port: number;
-  /** Addresses to listen on, `127.0.0.1` for one machine. */
+  /** Addresses to listen on, `127.0.0.1` for one machine; {@link allAddresses} for a pod. */
   readonly bind: readonly string[] | string;
+  /**
+   * Name of the folder within `dir` that holds the append-only file; `appendonlydir` when left out. Under another name
+   * a Redis starts empty, and the file under the first one stays as it is. Letters, digits, `.`, `_` and `-`.
+   */
+  readonly appendDirName?: string;
   /** File with the text of `aclFile`. Left out only by tests: then everybody may do everything. */
   readonly aclFile?: string;
   /** Bytes of data. Set it well below the memory of machine or container: buffers and fragmentation come on top. */
@@ -22,6 +27,9 @@ export interface RedisSettings {
   };
 }
 
+/** All addresses, IPv4 and, where there is IPv6, that too: in a pod nobody knows them before. */
+export const allAddresses: readonly string[] = ['*', '-::*'];
+
 /** A setting and the reason for it, which becomes the comment above it. */
 type Setting = readonly [name: string, value: string, why: string];
 
@@ -30,9 +38,20 @@ type Setting = readonly [name: string, value: string, why: string];
  * weaken the promise is said, also where it is the default of today.
  */
 export function redisConfigLines(settings: RedisSettings): string[] {
-  return [...listening(settings), ...durability(settings), ...memory(settings), ...bounds].flatMap(
-    ([name, value, why]) => [`# ${why}`, `${name} ${value}`],
-  );
+  return linesOf([...listening(settings), ...durability(settings), ...memory(settings), ...bounds]);
+}
+
+/**
+ * The lines of a redis.conf that takes all but its append-only file from another one: where many shards have the same
+ * settings, these stand once.
+ * @param file absolute path of a file with {@link redisConfigLines}
+ */
+export function redisShardLines(file: string, appendDirName: string): string[] {
+  return linesOf([['include', quote(file), 'What all shards have in common.'], appendDir(appendDirName)]);
+}
+
+function linesOf(settings: readonly Setting[]): string[] {
+  return settings.flatMap(([name, value, why]) => [`# ${why}`, `${name} ${value}`]);
 }
 
 function listening(settings: RedisSettings): Setting[] {
@@ -71,6 +90,7 @@ function durability(settings: RedisSettings): Setting[] {
   return [
     ['dir', quote(settings.dir), 'The volume of this shard, and of no other.'],
     ['appendonly', 'yes', 'The append-only file is the queue.'],
+    ...(settings.appendDirName === undefined ? [] : [appendDir(settings.appendDirName)]),
     ['appendfsync', 'always', 'One write and one fsync before any reply of a turn: the reply is the proof.'],
     ['no-appendfsync-on-rewrite', 'no', 'Never reply without fsync, not even while a rewrite runs.'],
     ['auto-aof-rewrite-percentage', '0', 'Never rewrite in mid-exam: it forks, doubles the disk, and delays fsyncs.'],
@@ -78,6 +98,12 @@ function durability(settings: RedisSettings): Setting[] {
     ['aof-load-truncated', 'yes', 'A cut tail was never fsynced, so never acknowledged: drop it and start.'],
     ['save', '""', 'No snapshots: they fork and write, and prove nothing.'],
   ];
+}
+
+/** Redis takes a name only, no path. */
+function appendDir(name: string): Setting {
+  if (!/^\w[\w.-]{0,99}$/.test(name)) throw new RangeError(`not a name for a folder: ${JSON.stringify(name)}`);
+  return ['appenddirname', quote(name), 'The folder of the append-only file. Another name is another, empty queue.'];
 }
 
 function memory(settings: RedisSettings): Setting[] {

@@ -31,6 +31,8 @@ export const annotationNames = {
   /** On workloads: a digest of what they were made from, and the version of the operator that made them. */
   inputs: 'untradex.io/inputs',
   madeBy: 'untradex.io/made-by',
+  /** On shards' pods: the incarnations of all shards, in order, as the pod was made with them (a JSON array). */
+  incarnations: 'untradex.io/incarnations',
 } as const;
 
 export const finalizers = {

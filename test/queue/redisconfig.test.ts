@@ -1,11 +1,15 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { redisConfigLines } from '#queue/redisconfig.ts';
+import { findRedisBinary } from '#operator/local/redisbinary.ts';
+import { allAddresses, redisConfigLines, redisShardLines } from '#queue/redisconfig.ts';
 import { onScopeEnd } from '#test/support/cleanup.ts';
+import { freePort } from '#test/support/freeport.ts';
+import { type Program, startProgram } from '#test/support/process.ts';
 import { startRedis, type TestRedis } from '#test/support/redis.ts';
 import { tmpFolder } from '#test/support/tmp.ts';
+import { until } from '#test/support/until.ts';
 
 const plain = { dir: '/data', port: 7000, bind: '127.0.0.1', maxmemoryBytes: 1_000_000_000 };
 
@@ -51,6 +55,11 @@ describe("the lines of a shard's redis.conf", () => {
   it('cannot be made from a path that would become further lines, or from no memory', () => {
     expect(() => redisConfigLines({ ...plain, dir: '/data\nappendfsync no' })).toThrow(RangeError);
     expect(() => redisConfigLines({ ...plain, bind: ['127.0.0.1\r'] })).toThrow(RangeError);
+    for (const appendDirName of ['', '.', '../other', '/data/other', 'a b', 'a"b', `${'a'.repeat(101)}`]) {
+      expect(() => redisConfigLines({ ...plain, appendDirName })).toThrow(RangeError);
+      expect(() => redisShardLines('/etc/redis.conf', appendDirName)).toThrow(RangeError);
+    }
+    expect(() => redisShardLines('/etc/redis.conf\nsave 1 1', 'aof-1')).toThrow(RangeError);
     for (const maxmemoryBytes of [0, -1, 1.5, Number.NaN]) {
       expect(() => redisConfigLines({ ...plain, maxmemoryBytes })).toThrow(RangeError);
     }
@@ -85,5 +94,47 @@ describe('a real server with them', () => {
     await expect(other.xadd('events', '*', 'b', Buffer.alloc(5_000_000))).rejects.toThrow();
     expect(await redis.xlen('events')).toBe(1);
     other.disconnect();
+  });
+});
+
+describe('a server that takes what all shards have in common from another file', () => {
+  const folder = tmpFolder('shard');
+  const common = join(folder, 'common.conf');
+  let port: number;
+  let server: Program;
+
+  async function start(appendDirName: string): Promise<Redis> {
+    const file = join(folder, 'redis.conf');
+    writeFileSync(file, `${redisShardLines(common, appendDirName).join('\n')}\n`);
+    server = startProgram({ argv: [(await findRedisBinary()).path, file] });
+    await until(() => server.stdout.includes('Ready to accept connections'), { what: 'Redis', timeoutMs: 20_000 });
+    const redis = new Redis({ host: '127.0.0.1', port, retryStrategy: null });
+    onScopeEnd(() => redis.disconnect());
+    return redis;
+  }
+
+  async function stop(): Promise<void> {
+    server.kill();
+    await server.ended();
+  }
+
+  it('starts empty under another append-only folder, and has its data again under the first', async () => {
+    port = await freePort();
+    // The accounts' place is taken by "everybody", on whatever address: protected mode lets this machine in.
+    const lines = redisConfigLines({ dir: folder, port, bind: allAddresses, maxmemoryBytes: 100_000_000 });
+    writeFileSync(common, `${lines.join('\n')}\n`);
+
+    const first = await start('aof-first');
+    await first.set('answer', '42');
+    expect(await first.config('GET', 'appendfsync')).toEqual(['appendfsync', 'always']);
+    await stop();
+
+    const second = await start('aof-second');
+    expect(await second.dbsize()).toBe(0);
+    await second.set('answer', '43');
+    await stop();
+
+    expect(await (await start('aof-first')).get('answer')).toBe('42');
+    await stop();
   });
 });
