@@ -17,6 +17,9 @@ export interface LoopOptions {
 }
 
 export interface Loop {
+  /** Keys that wait for a worker, and keys whose pass runs. Those that wait for their timer count as neither. */
+  readonly depth: number;
+  readonly running: number;
   /** Asks for a pass soon. Asked again before it began: one pass; while it runs: one more after it. */
   enqueue(key: string): void;
   /** No more passes; resolves when those that run have ended. */
@@ -88,6 +91,12 @@ export function createLoop(options: LoopOptions): Loop {
   }
 
   return {
+    get depth() {
+      return queue.length;
+    },
+    get running() {
+      return running.size;
+    },
     enqueue,
     async stop() {
       stopped = true;

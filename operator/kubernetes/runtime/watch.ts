@@ -17,6 +17,8 @@ export interface WatchOptions {
   readonly timeoutSeconds?: number;
   /** A watch that brings not even a bookmark for so long counts as cut: `api_timeout`. For ever when left out. */
   readonly silenceMs?: number;
+  /** The server took the request; events may come much later. */
+  readonly onOpen?: () => void;
   /** Ends the watch; it resolves. */
   readonly signal: AbortSignal;
 }
@@ -52,6 +54,7 @@ export async function watch(
   try {
     const reply = await target.open(target.path + target.query(values), AbortSignal.any([signal, silence.signal]));
     silence.broken();
+    options.onOpen?.();
     for await (const line of linesOf(reply, silence.broken)) {
       const event = eventOf(target.asked, line);
       handling = true;
