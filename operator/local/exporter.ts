@@ -2,9 +2,20 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { isProblem, problem } from '#queue/problem.ts';
+import {
+  type AttemptOutcome,
+  begun,
+  eventsOf,
+  exporterExit,
+  type LastLine,
+  resultOf,
+  rootFault,
+  saidFault,
+  stateOfEnd,
+} from '../exportend.ts';
 import { faultOf } from '../fault.ts';
 import type { AttemptPlan } from '../plan.ts';
-import type { AttemptObserved, AttemptState, ExportResult, Fault } from '../platform.ts';
+import type { AttemptObserved, ExportResult, Fault } from '../platform.ts';
 import { type DataFolder, makePrivateDir, readJson, writeJson } from './datafolder.ts';
 import { boundLog, openLog } from './logfile.ts';
 import type { ChildrenFile } from './orphans.ts';
@@ -37,20 +48,9 @@ export interface LocalExporterOptions {
   readonly configOf: (attempt: AttemptPlan) => object;
 }
 
-/** outcome.json */
-interface Outcome {
-  readonly state: Exclude<AttemptState, 'running'>;
-  readonly endedAt: number;
-  readonly fault: Fault | null;
-  readonly result: ExportResult | null;
-}
-
 /** Loaders at the same time: each uses a core and holds a batch of rows. */
 const loadersAtOnce = 2;
 const stopGraceMs = 3_000;
-/** Exit codes of the exporter's programs; any other means that a new attempt may work. */
-const exitDone = 0;
-const exitForGood = 1;
 
 export async function openLocalExporter(options: LocalExporterOptions): Promise<LocalExporter> {
   const { folder, changed } = options;
@@ -73,7 +73,7 @@ export async function openLocalExporter(options: LocalExporterOptions): Promise<
   async function run(attempt: AttemptPlan): Promise<void> {
     const shards = attempt.witnesses.map((witness) => witness.shard);
     const rows = new Map<number, number>();
-    const total = attempt.witnesses.reduce((sum, witness) => sum + witness.events, 0);
+    const total = eventsOf(attempt);
     const loader = async (): Promise<void> => {
       for (let shard = shards.shift(); shard !== undefined; shard = shards.shift()) {
         const own = shard;
@@ -90,7 +90,8 @@ export async function openLocalExporter(options: LocalExporterOptions): Promise<
         show({ step: line.step, rows: line.rows, total: line.total || total, rowsPerSecond: line.rowsPerSecond }),
       );
       const result = resultOf(last);
-      if (result.root !== attempt.root) throw wrongRoot(result.root, attempt.root);
+      const wrong = rootFault(result, attempt);
+      if (wrong !== null) throw failure(wrong, 'blocked');
       await finish(attempt, 'succeeded', null, result);
     } catch (error) {
       // One that failed ends the attempt, and with it the other loaders.
@@ -108,13 +109,13 @@ export async function openLocalExporter(options: LocalExporterOptions): Promise<
 
   async function finish(
     attempt: AttemptPlan,
-    state: Outcome['state'],
+    state: AttemptOutcome['state'],
     fault: Fault | null,
     result: ExportResult | null,
   ): Promise<void> {
     // Stopped, not failed: left without an outcome, as if we had been killed.
     if (stopped && state !== 'succeeded') return;
-    const outcome: Outcome = { state, endedAt: Date.now(), fault, result };
+    const outcome: AttemptOutcome = { state, endedAt: Date.now(), fault, result };
     await writeJson(folder.attempt(attempt.attempt).outcome, outcome);
     latest = { ...(latest ?? begun(attempt)), ...outcome };
     changed();
@@ -127,7 +128,7 @@ export async function openLocalExporter(options: LocalExporterOptions): Promise<
     more: string[],
     what: string,
     onProgress: (line: ProgressLine) => void,
-  ): Promise<ResultLine> {
+  ): Promise<LastLine> {
     if (stopped) throw interrupted(attempt.attempt);
     const paths = folder.attempt(attempt.attempt);
     const log = await openLog(paths.log(what));
@@ -135,13 +136,13 @@ export async function openLocalExporter(options: LocalExporterOptions): Promise<
     const args = [program!, ...first, ...command, '--config', paths.plan, ...more];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', log.fd], cwd: folder.root });
     running.add(child);
-    const told: { last: ResultLine | null } = { last: null };
+    const told: { last: LastLine | null } = { last: null };
     // At once, before anything is awaited: what died meanwhile would never tell its end to a reader that comes later.
     const over = Promise.all([
       ended(child),
       readLines(child, (line) => {
         if (line.kind === 'progress') onProgress(line as unknown as ProgressLine);
-        else told.last = line as unknown as ResultLine;
+        else told.last = line as unknown as LastLine;
       }),
     ]);
     over.catch(() => {}); // Awaited below.
@@ -151,7 +152,7 @@ export async function openLocalExporter(options: LocalExporterOptions): Promise<
     running.delete(child);
     if (child.pid !== undefined) await options.children.remove(child.pid);
     await boundLog(paths.log(what));
-    if (code === exitDone && told.last?.kind === 'result') return told.last;
+    if (code === exporterExit.done && told.last?.kind === 'result') return told.last;
     throw programFailed(what, code, exitWords(code, signal), told.last, paths.log(what));
   }
 
@@ -177,9 +178,6 @@ interface ProgressLine {
   readonly rowsPerSecond: number;
 }
 
-/** The last line of a program: `{kind: 'result', ...}` or `{kind: 'problem', code, message, remedy}`. */
-type ResultLine = { readonly kind: string } & Partial<ExportResult> & Partial<Fault>;
-
 /** Attempts that this run began, or an earlier one: the folders are the record. */
 async function latestAttempt(folder: DataFolder): Promise<AttemptObserved | null> {
   const names = await readdir(folder.export.dir).catch(() => []);
@@ -188,7 +186,7 @@ async function latestAttempt(folder: DataFolder): Promise<AttemptObserved | null
     const paths = folder.attempt(number);
     const plan = await readJson<AttemptPlan>(paths.attempt);
     if (plan === null) continue;
-    let outcome = await readJson<Outcome>(paths.outcome);
+    let outcome = await readJson<AttemptOutcome>(paths.outcome);
     if (outcome === null) {
       outcome = { state: 'failed', endedAt: Date.now(), fault: faultOf(interrupted(number)), result: null };
       await writeJson(paths.outcome, outcome);
@@ -196,12 +194,6 @@ async function latestAttempt(folder: DataFolder): Promise<AttemptObserved | null
     return { ...begun(plan), ...outcome };
   }
   return null;
-}
-
-function begun(plan: AttemptPlan): AttemptObserved {
-  const total = plan.witnesses.reduce((sum, witness) => sum + witness.events, 0);
-  const nothing = { rows: 0, rowsPerSecond: 0, endedAt: null, fault: null, result: null };
-  return { plan, state: 'running', step: 'load', total, ...nothing };
 }
 
 function interrupted(attempt: number) {
@@ -213,38 +205,19 @@ function interrupted(attempt: number) {
 }
 
 /** What a program's end means: its own words if it had any. `blocked` is not to be tried again by itself. */
-function programFailed(what: string, code: number | null, how: string, last: ResultLine | null, log: string) {
-  const said = last?.kind === 'problem' ? last : null;
-  const error = problem(
-    said?.code ?? 'exporter_ended',
-    said?.message ?? `the exporter (${what}) ended without a result (${how})`,
-    said?.remedy ?? `look at ${log}`,
-  );
-  return Object.assign(error, { blocked: code === exitForGood && said !== null });
+function programFailed(what: string, code: number | null, how: string, last: LastLine | null, log: string) {
+  const said = saidFault(last);
+  const message = `the exporter (${what}) ended without a result (${how})`;
+  const fault = said ?? { code: 'exporter_ended', message, remedy: `look at ${log}` };
+  return failure(fault, stateOfEnd(code, said));
+}
+
+function failure({ code, message, remedy }: Fault, state: 'failed' | 'blocked') {
+  return Object.assign(problem(code, message, remedy), { blocked: state === 'blocked' });
 }
 
 function isBlocking(error: unknown): boolean {
   return isProblem(error) && (error as { blocked?: boolean }).blocked === true;
-}
-
-/** The proof of the publisher is compared here as well, with what the operator itself sealed. */
-function wrongRoot(proved: string, sealed: string) {
-  const error = problem(
-    'root_differs',
-    `the exporter proved the root ${proved || '(none)'}, sealed was ${sealed}`,
-    'keep the queue and the table as they are, and report this: it must not happen',
-  );
-  return Object.assign(error, { blocked: true });
-}
-
-function resultOf(line: ResultLine): ExportResult {
-  return {
-    rows: line.rows ?? 0,
-    root: line.root ?? '',
-    digest: line.digest ?? '',
-    report: line.report ?? '',
-    rowsPerSecond: line.rowsPerSecond ?? 0,
-  };
 }
 
 /** JSON lines of a program; what is not one is not for us. Resolves at the end of its output. */
