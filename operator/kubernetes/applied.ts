@@ -36,6 +36,9 @@ export interface AppliedOptions {
   readonly now?: () => number;
 }
 
+/** Caches are seldom older. */
+const lagMs = 5_000;
+
 export function createApplied(
   api: Pick<Api, 'apply' | 'remove'>,
   { manager, believeMs = 600_000, now = Date.now }: AppliedOptions,
@@ -47,8 +50,8 @@ export function createApplied(
   function isDue(object: KubeObject, live?: KubeObject | null): boolean {
     const memory = memories.get(keyOf(object));
     if (isOld(memory) || memory!.digest !== digestOf(object)) return true;
-    if (live === undefined) return false;
-    // A cache that lags shows an older generation: no reason to write.
+    // A cache that lags shows none, or an older generation: no reason to write.
+    if (live === undefined || (live === null && now() - memory!.at < lagMs)) return false;
     return live === null || live.metadata.uid !== memory!.uid || (live.metadata.generation ?? 0) > memory!.generation;
   }
 

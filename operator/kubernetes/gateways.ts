@@ -136,29 +136,32 @@ export function createClusterGateways(parts: ClusterGatewaysParts): ClusterGatew
       configOfNext = configOf((fresh as DeploymentObject).spec?.template);
       sweepDue = true;
     }
-    await scale(fresh, range);
+    const scaled = await scale(fresh, range);
+    if (scaled !== null) applied.keep(built, scaled);
     if (fresh === null && cached !== null && sweepDue) await sweep(cached as DeploymentObject);
   }
 
   /**
    * Sets the number where nothing else does, and what it may be at least and at most where an autoscaler does.
    * @param live as it was just read; null when only the cache knows it
+   * @returns the Deployment when it was scaled
    */
-  async function scale(live: KubeObject | null, range: ReplicaRange): Promise<void> {
+  async function scale(live: KubeObject | null, range: ReplicaRange): Promise<KubeObject | null> {
     let known = live ?? cache.deployment();
     let isLive = live !== null;
     for (let tries = 0; tries < scaleTries; tries++) {
       const replicas = known === null ? null : replicasToSet(replicasOf(known), range);
-      if (known === null || replicas === null) return;
+      if (known === null || replicas === null) return null;
       // Not if an autoscaler was faster.
       const body = { metadata: { resourceVersion: known.metadata.resourceVersion }, spec: { replicas } };
-      const isSet =
-        isLive && (await unlessConflict(api.patch(refs.deployment, body, { type: 'merge', manager: managedBy })));
-      if (isSet) return;
+      const options = { type: 'merge', manager: managedBy } as const;
+      const scaled = isLive ? await unlessConflict(api.patch(refs.deployment, body, options)) : null;
+      if (scaled !== null) return scaled;
       known = await api.get(refs.deployment);
       isLive = true;
     }
     // It changes all the time: each change brings a pass, which looks again.
+    return null;
   }
 
   async function applyRoute(access: ExamSession['spec']['access']): Promise<void> {
@@ -271,13 +274,12 @@ function isRolledOut({ metadata, spec, status }: DeploymentObject): boolean {
   return (status?.updatedReplicas ?? 0) === replicas && (status?.replicas ?? 0) === replicas;
 }
 
-/** False when somebody changed the object meanwhile. */
-async function unlessConflict(write: Promise<unknown>): Promise<boolean> {
+/** Null when somebody changed the object meanwhile. */
+async function unlessConflict<T>(write: Promise<T>): Promise<T | null> {
   try {
-    await write;
-    return true;
+    return await write;
   } catch (error) {
-    if (isProblem(error) && error.code === 'api_conflict') return false;
+    if (isProblem(error) && error.code === 'api_conflict') return null;
     throw error;
   }
 }
