@@ -37,6 +37,10 @@ export interface TestApiServer {
   readonly pids: { readonly etcd: number; readonly apiserver: number };
   /** One HTTP request as the admin (or as `token`). Rejects only when no reply came. */
   call(method: string, path: string, options?: CallOptions): Promise<Reply>;
+  /** Kills the API server (SIGKILL) and resolves when a new one, with the same etcd and address, is ready. */
+  restart(): Promise<void>;
+  /** Lets etcd forget everything before now: who asks for it gets 410. The API server's own cache may still know. */
+  compact(): Promise<void>;
   /** Runs kubectl as the admin, with `input` as its stdin file. */
   kubectl(args: readonly string[], input?: string): Promise<{ code: number | null; stdout: string; stderr: string }>;
 }
@@ -61,10 +65,10 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Te
   const folder = tmpFolder('apiserver');
   const etcd = await withPorts(2, ([client, peer]) => startEtcd(programs.etcd, folder, client!, peer!));
   writeAccounts(folder, options.users ?? []);
-  const server = await withPorts(1, ([port]) =>
-    startServer(programs['kube-apiserver'], folder, etcd.port, port!, options.extraArgs ?? []),
-  );
-  return control({ folder, kubectl: programs.kubectl, port: server.port }, etcd.program, server.program);
+  const start = (port: number) =>
+    startServer(programs['kube-apiserver'], folder, etcd.port, port, options.extraArgs ?? []);
+  const server = await withPorts(1, ([port]) => start(port!));
+  return control({ folder, kubectl: programs.kubectl, etcd, server, start });
 }
 
 interface Started {
@@ -157,13 +161,17 @@ async function alive(program: Program, what: string, ready: () => Promise<boolea
   if (gone()) throw new Error(`${what} ended at its start:\n${program.stderr.slice(-3_000)}`);
 }
 
-interface Place {
+interface Parts {
   readonly folder: string;
   readonly kubectl: string;
-  readonly port: number;
+  readonly etcd: Started;
+  readonly server: Started;
+  readonly start: (port: number) => Promise<Started>;
 }
 
-function control({ folder, kubectl, port }: Place, etcd: Program, server: Program): TestApiServer {
+function control({ folder, kubectl, etcd, server, start }: Parts): TestApiServer {
+  const { port } = server;
+  let { program } = server;
   const ca = readFileSync(certificateOf(folder), 'utf8');
   const agent = new Agent({ ca, keepAlive: true });
   onScopeEnd(() => agent.destroy());
@@ -173,18 +181,40 @@ function control({ folder, kubectl, port }: Place, etcd: Program, server: Progra
   let inputs = 0;
   return {
     ...{ url, token: adminToken, ca, kubeconfig, kubeconfigOf },
-    pids: { etcd: etcd.pid, apiserver: server.pid },
+    get pids() {
+      return { etcd: etcd.program.pid, apiserver: program.pid };
+    },
+    async restart() {
+      program.kill();
+      await program.ended();
+      ({ program } = await start(port));
+    },
+    compact: () => compact(etcd.port),
     call: (method, path, options = {}) => send(agent, port, method, path, { token: adminToken, ...options }),
     kubectl: async (args, input) => {
       const common = ['--kubeconfig', kubeconfig, '--cache-dir', join(folder, 'kubectl')];
       const file = join(folder, `input-${inputs++}.yaml`);
       if (input !== undefined) writeFileSync(file, input);
       const given = args.map((arg) => (arg === '-' && input !== undefined ? file : arg));
-      const program = startProgram({ argv: [kubectl, ...common, ...given] });
-      const { code } = await program.ended(60_000);
-      return { code, stdout: program.stdout, stderr: program.stderr };
+      const run = startProgram({ argv: [kubectl, ...common, ...given] });
+      const { code } = await run.ended(60_000);
+      return { code, stdout: run.stdout, stderr: run.stderr };
     },
   };
+}
+
+/** By etcd's own HTTP: a range of one key tells the revision that everything has come to. */
+async function compact(etcdPort: number): Promise<void> {
+  const ask = async (path: string, body: object) => {
+    const reply = await fetch(`http://127.0.0.1:${etcdPort}/v3/kv/${path}`, {
+      method: 'POST',
+      body: JSON.stringify(body),
+    });
+    if (!reply.ok) throw new Error(`etcd answered ${path} with ${reply.status}: ${await reply.text()}`);
+    return (await reply.json()) as { readonly header: { readonly revision: string } };
+  };
+  const { header } = await ask('range', { key: Buffer.from('/').toString('base64') });
+  await ask('compaction', { revision: header.revision, physical: true });
 }
 
 function writeKubeconfig(folder: string, server: string, user: string, token: string): string {

@@ -75,6 +75,7 @@ export function createApiCalls(kubeConfig: KubeConfig, options: ApiCallsOptions)
         await sleep(afterMs, undefined, { signal });
       }
     } catch (error) {
+      if (limit.signal.aborted) transport.dropIdle();
       throw isProblem(error) ? error : connectionProblem(call, error, limit.signal.aborted);
     } finally {
       clearTimeout(timer);

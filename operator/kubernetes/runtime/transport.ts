@@ -21,6 +21,8 @@ export interface HttpRequest {
 export interface Transport {
   /** Resolves with the head of the reply; its body is still to be read. */
   open(request: HttpRequest): Promise<http.IncomingMessage>;
+  /** Closes connections that wait for a request: after one fell silent, the others may be dead as well. */
+  dropIdle(): void;
   /** Closes all connections. */
   close(): void;
 }
@@ -78,6 +80,9 @@ export function createTransport(kubeConfig: KubeConfig, userAgent: string): Tran
 
   return {
     open: (request) => open(request),
+    dropIdle() {
+      for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+    },
     close() {
       agent.destroy();
       longAgent.destroy();
