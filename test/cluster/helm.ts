@@ -21,7 +21,7 @@ export interface Manifest {
 
 /** Helm 3.18 or newer: beside the programs that KUBEBUILDER_ASSETS names, on PATH, or built by the set-up. */
 function findHelm(): string {
-  const found = findKubernetes(process.env, ['helm']) ?? findKubernetes({ ...process.env, [variable]: '' }, ['helm']);
+  const found = findKubernetes(process.env, ['helm']);
   if (found !== null) return found.helm;
   throw new Error(`there is no helm: run npm run test:cluster, put it on PATH, or beside the programs of ${variable}`);
 }
@@ -64,4 +64,8 @@ export function manifestsOf(yaml: string): Manifest[] {
   return parseAllDocuments(yaml, { version: '1.1' })
     .map((document) => document.toJS() as Manifest | null)
     .filter((manifest) => manifest !== null);
+}
+
+export function ofKind(manifests: readonly Manifest[], kind: string): Manifest[] {
+  return manifests.filter((manifest) => manifest.kind === kind);
 }

@@ -190,7 +190,7 @@ describe('deleting a namespace', () => {
     const reply = await until(
       async () => {
         const answer = await cluster.call('DELETE', `${namespaces}/exams?dryRun=All`);
-        return answer.status === 403 && answer;
+        return answer.status === 403 ? answer : null;
       },
       { what: 'the refusal' },
     );

@@ -6,6 +6,12 @@
 - apiGroups: [untradex.io]
   resources: [examsessions/status]
   verbs: [patch, update]
+{{- if .Values.adminApi.enabled }}
+# The admin API writes spec.phase for people who may do that.
+- apiGroups: [untradex.io]
+  resources: [examsessions/finalize]
+  verbs: [update]
+{{- end }}
 # For ownerReferences that block their owner's end.
 - apiGroups: [untradex.io]
   resources: [examsessions/finalizers]
