@@ -144,6 +144,9 @@ function exported(facts: Facts): Verdict {
   if (desired.stage !== 'Export') return no('NotSealed', 'The export begins when every shard is sealed.');
   if (attempt === null) return no('Starting', 'The first attempt begins.');
   const { attempt: number } = attempt.plan;
+  if (attempt.state === 'running' && attempt.fault !== null) {
+    return no(attempt.fault.code, `Attempt ${number} is held up: ${told(attempt.fault)}`);
+  }
   if (attempt.state === 'running') {
     const of = attempt.total > 0 ? ` of ${attempt.total}` : '';
     return no('Running', `Attempt ${number}: ${attempt.step}, ${attempt.rows}${of} rows.`);

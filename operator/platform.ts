@@ -118,6 +118,7 @@ export interface AttemptObserved {
   readonly rowsPerSecond: number;
   /** ms since 1970; null while it runs. */
   readonly endedAt: number | null;
+  /** Why it did not succeed; while it runs, what holds it up. */
   readonly fault: Fault | null;
   readonly result: ExportResult | null;
 }

@@ -231,6 +231,14 @@ describe('the conditions', () => {
       observedOf({ status: sealedStatus(), attempt: attemptOf() }),
     ],
     [
+      'an attempt is held up',
+      'Exported',
+      'False',
+      fault.code,
+      'Attempt 1 is held up: the database does not answer. What to do: start it',
+      observedOf({ status: sealedStatus(), attempt: attemptOf({ fault }) }),
+    ],
+    [
       'an attempt failed',
       'Exported',
       'False',
