@@ -1,4 +1,4 @@
-import type { V1Deployment, V1PodTemplateSpec } from '@kubernetes/client-node';
+import type { V1PodTemplateSpec } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
 import { isProblem } from '#queue/problem.ts';
 import type { ExamSession } from '../examsession.ts';
@@ -8,12 +8,15 @@ import { provisionAt } from '../stage.ts';
 import { routeOf, urlOf } from './access.ts';
 import { createApplied } from './applied.ts';
 import type { ClusterSettings } from './clustersettings.ts';
+import { type DeploymentView, isRolledOut, replicasOf } from './deploymentview.ts';
 import { gatewayConfig, gatewayInputs } from './gatewayconfig.ts';
+import { removeConfigMaps } from './gatewayconfigmaps.ts';
 import { createGatewayFaults, podsRefused } from './gatewayfaults.ts';
-import { type Component, managedBy, objectNames, type SessionRef, selectorOf } from './names.ts';
+import { scaleInto } from './gatewayscale.ts';
+import { type Component, managedBy, objectNames, type SessionRef } from './names.ts';
 import { podFault } from './podfault.ts';
 import { isOver, isReady, type PodView } from './podview.ts';
-import { autoscaler, type ReplicaRange, replicaRange, replicasToSet } from './resources/autoscaler.ts';
+import { autoscaler, type ReplicaRange, replicaRange } from './resources/autoscaler.ts';
 import { gatewayAccount } from './resources/gatewayaccount.ts';
 import { gatewayBudget } from './resources/gatewaybudget.ts';
 import { gatewayConfigMap } from './resources/gatewayconfigmap.ts';
@@ -96,7 +99,7 @@ export function createClusterGateways(parts: ClusterGatewaysParts): ClusterGatew
     await faults.attempt('Deployment', () => applyDeployment(desired, range));
     if (isScaled) await faults.attempt('HorizontalPodAutoscaler', () => ensure(autoscaler(part, range)));
     await faults.attempt('PodDisruptionBudget', () => ensure(gatewayBudget(part)));
-    await applyRoute(spec.access);
+    await applyRoutes(spec.access);
   }
 
   /** Redis, gateways and exporters: before the first of them runs, and not for sessions that only wait or are over. */
@@ -106,9 +109,9 @@ export function createClusterGateways(parts: ClusterGatewaysParts): ClusterGatew
   }
 
   async function applyPolicies(): Promise<void> {
-    for (const build of [redisPolicy, gatewayPolicy, exporterPolicy]) {
-      await faults.attempt(`NetworkPolicy ${build.name}`, () => ensure(build(part, settings)));
-    }
+    await faults.attempt('NetworkPolicy', async () => {
+      for (const build of [redisPolicy, gatewayPolicy, exporterPolicy]) await ensure(build(part, settings));
+    });
   }
 
   async function ensure(object: KubeObject): Promise<void> {
@@ -133,70 +136,37 @@ export function createClusterGateways(parts: ClusterGatewaysParts): ClusterGatew
       if (object === built) await ensure(configMap);
       fresh = await api.apply(object, { manager: managedBy });
       applied.keep(built, fresh);
-      configOfNext = configOf((fresh as DeploymentObject).spec?.template);
+      configOfNext = configOf((fresh as DeploymentView).spec?.template);
       sweepDue = true;
     }
-    const scaled = await scale(fresh, range);
+    const known = { deployment: fresh ?? cached, isLive: fresh !== null };
+    const scaled = await scaleInto(range, api, refs.deployment, known);
     if (scaled !== null) applied.keep(built, scaled);
-    if (fresh === null && cached !== null && sweepDue) await sweep(cached as DeploymentObject);
+    if (fresh === null && cached !== null && sweepDue) await sweep(cached as DeploymentView);
   }
 
-  /**
-   * Sets the number where nothing else does, and what it may be at least and at most where an autoscaler does.
-   * @param live as it was just read; null when only the cache knows it
-   * @returns the Deployment when it was scaled
-   */
-  async function scale(live: KubeObject | null, range: ReplicaRange): Promise<KubeObject | null> {
-    let known = live ?? cache.deployment();
-    let isLive = live !== null;
-    for (let tries = 0; tries < scaleTries; tries++) {
-      const replicas = known === null ? null : replicasToSet(replicasOf(known), range);
-      if (known === null || replicas === null) return null;
-      // Not if an autoscaler was faster.
-      const body = { metadata: { resourceVersion: known.metadata.resourceVersion }, spec: { replicas } };
-      const options = { type: 'merge', manager: managedBy } as const;
-      const scaled = isLive ? await unlessConflict(api.patch(refs.deployment, body, options)) : null;
-      if (scaled !== null) return scaled;
-      known = await api.get(refs.deployment);
-      isLive = true;
-    }
-    // It changes all the time: each change brings a pass, which looks again.
-    return null;
-  }
-
-  async function applyRoute(access: ExamSession['spec']['access']): Promise<void> {
-    const kind = routeOf(access);
+  async function applyRoutes(access: ExamSession['spec']['access']): Promise<void> {
+    const wanted = routeOf(access);
     const { host, gateway } = access;
-    if (kind !== 'Ingress') await applied.absent(refs.ingress);
-    if (kind !== 'HTTPRoute') await applied.absent(refs.httpRoute);
+    if (wanted !== 'Ingress') await unlessForbidden(applied.absent(refs.ingress));
+    if (wanted !== 'HTTPRoute') await unlessForbidden(applied.absent(refs.httpRoute));
     await faults.attempt('Ingress', async () => {
-      if (kind === 'Ingress') await ensure(ingress(part, { ...access, host: host! }));
+      if (wanted === 'Ingress') await ensure(ingress(part, { ...access, host: host! }));
     });
     await faults.attempt('HTTPRoute', async () => {
-      if (kind === 'HTTPRoute') await ensure(httpRoute(part, { ...access, host: host!, gateway: gateway! }));
+      if (wanted === 'HTTPRoute') await ensure(httpRoute(part, { ...access, host: host!, gateway: gateway! }));
     });
   }
 
   /** Removes configurations that no pod has, once no pod of an older one can be made any more. */
-  async function sweep(deployment: DeploymentObject): Promise<void> {
+  async function sweep(deployment: DeploymentView): Promise<void> {
     const pods = cache.pods('gateway') as readonly (KubeObject & V1PodTemplateSpec)[];
     const used = new Set([deployment.spec?.template, ...pods].map(configOf));
     // A cache that lags shows what was before.
     if (!isRolledOut(deployment) || !used.has(configOfNext)) return;
-    for (const { metadata } of await configMaps()) if (!used.has(metadata.name)) await removeConfigMap(metadata);
+    await removeConfigMaps(api, ref, used);
     // Those of pods that are just ending go later.
     sweepDue = used.size > 1;
-  }
-
-  async function configMaps(): Promise<KubeObject[]> {
-    const labelSelector = Object.entries(selectorOf(ref, 'gateway'))
-      .map(([name, value]) => `${name}=${value}`)
-      .join(',');
-    return (await api.list({ ...kinds.configMap, namespace: ref.namespace, labelSelector })).items;
-  }
-
-  async function removeConfigMap({ name, uid }: KubeObject['metadata']): Promise<void> {
-    await api.remove({ ...kinds.configMap, namespace: ref.namespace, name }, uid === undefined ? {} : { uid });
   }
 
   async function stop(): Promise<void> {
@@ -208,9 +178,9 @@ export function createClusterGateways(parts: ClusterGatewaysParts): ClusterGatew
   }
 
   async function removeAll(absent: (object: ObjectRef) => Promise<unknown>): Promise<void> {
-    for (const object of [refs.httpRoute, refs.ingress, refs.autoscaler, refs.budget, refs.service])
-      await absent(object);
-    for (const { metadata } of await configMaps()) await removeConfigMap(metadata);
+    for (const route of [refs.httpRoute, refs.ingress]) await unlessForbidden(absent(route));
+    for (const object of [refs.autoscaler, refs.budget, refs.service]) await absent(object);
+    await removeConfigMaps(api, ref);
     await absent(refs.account);
     await absent(refs.deployment);
   }
@@ -240,12 +210,7 @@ export function createClusterGateways(parts: ClusterGatewaysParts): ClusterGatew
   };
 }
 
-type DeploymentObject = KubeObject & Omit<V1Deployment, 'metadata' | 'apiVersion' | 'kind'>;
-
-const scaleTries = 3;
-
 const kinds = {
-  configMap: { apiVersion: 'v1', kind: 'ConfigMap' },
   account: { apiVersion: 'v1', kind: 'ServiceAccount' },
   service: { apiVersion: 'v1', kind: 'Service' },
   deployment: { apiVersion: 'apps/v1', kind: 'Deployment' },
@@ -257,30 +222,17 @@ const kinds = {
 
 function refsOf(ref: SessionRef) {
   const at = { namespace: ref.namespace, name: objectNames(ref).gateway };
-  const { configMap: _, ...one } = kinds;
-  return Object.fromEntries(Object.entries(one).map(([what, kind]) => [what, { ...kind, ...at }])) as {
-    readonly [K in keyof typeof one]: ObjectRef;
+  return Object.fromEntries(Object.entries(kinds).map(([what, kind]) => [what, { ...kind, ...at }])) as {
+    readonly [K in keyof typeof kinds]: ObjectRef;
   };
 }
 
-function replicasOf(deployment: KubeObject): number {
-  return (deployment as DeploymentObject).spec?.replicas ?? 1;
-}
-
-/** All its pods are of its newest template, and those before are gone. */
-function isRolledOut({ metadata, spec, status }: DeploymentObject): boolean {
-  const replicas = spec?.replicas ?? 1;
-  if ((status?.observedGeneration ?? 0) < (metadata.generation ?? 0)) return false;
-  return (status?.updatedReplicas ?? 0) === replicas && (status?.replicas ?? 0) === replicas;
-}
-
-/** Null when somebody changed the object meanwhile. */
-async function unlessConflict<T>(write: Promise<T>): Promise<T | null> {
+/** Who may not remove routes of a kind never made one: clusters need not grant what they do not have. */
+async function unlessForbidden(removal: Promise<unknown>): Promise<void> {
   try {
-    return await write;
+    await removal;
   } catch (error) {
-    if (isProblem(error) && error.code === 'api_conflict') return null;
-    throw error;
+    if (!isProblem(error) || error.code !== 'api_forbidden') throw error;
   }
 }
 

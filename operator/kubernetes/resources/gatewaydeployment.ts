@@ -3,6 +3,7 @@ import { quantity } from '../../capacity.ts';
 import type { ExamSpec } from '../../examsession.ts';
 import type { DesiredGateways } from '../../plan.ts';
 import { type ClusterSettings, paths, ports } from '../clustersettings.ts';
+import { digestOf } from '../digest.ts';
 import { drainSeconds, gatewayFiles } from '../gatewayconfig.ts';
 import { annotationNames, labelsOf, objectNames, selectorOf } from '../names.ts';
 import type { KubeObject } from '../runtime/object.ts';
@@ -52,14 +53,21 @@ export function gatewayDeployment(input: GatewayDeploymentInput): KubeObject {
     kind: 'Deployment',
     metadata: {
       ...partMetadata(input, 'gateway', objectNames(ref).gateway),
-      annotations: { [annotationNames.inputs]: inputs, [annotationNames.madeBy]: settings.version },
+      annotations: { [annotationNames.inputs]: inputs, [annotationNames.madeBy]: makerOf(settings) },
     },
     spec,
   };
 }
 
+/** Version of the operator, and which settings of its pods depend on: `1.0.0+1a2b3c4d`. */
+function makerOf({ version, images, clusterDomain }: ClusterSettings): string {
+  const { pullPolicy, pullSecrets } = images;
+  return `${version}+${digestOf({ pullPolicy, pullSecrets, clusterDomain }).slice(0, 8)}`;
+}
+
 /**
- * What to apply, given what is there: what another version of the operator made for the same wishes keeps its pods.
+ * What to apply, given what is there: what another version of the operator, or one with other settings, made for the
+ * same wishes keeps its pods.
  * @param live as it was just read; null when there is none
  */
 export function keepingPods(built: KubeObject, live: KubeObject | null): KubeObject {
