@@ -120,18 +120,18 @@ export function createApi(kubeConfig: KubeConfig, options: ApiOptions): Api {
   }
 
   return {
-    get: (ref) => orNull(object({ verb: 'get', method: 'GET', path: objectPath(ref), ...about(ref) })),
+    get: async (ref) => orNull(object({ verb: 'get', method: 'GET', path: objectPath(ref), ...about(ref) })),
     pages,
-    list: (of, listOptions) => listAll(() => pages(of, listOptions)),
-    create: (body) =>
+    list: async (of, listOptions) => listAll(() => pages(of, listOptions)),
+    create: async (body) =>
       object({ verb: 'create', method: 'POST', path: collectionPath(at(body)) + query({}), body, ...about(at(body)) }),
-    apply(body, { manager, force = true, subresource }) {
+    async apply(body, { manager, force = true, subresource }) {
       const options = { type: 'apply', manager, ...(subresource && { subresource }) } as const;
       return patch(at(body), body, options, force);
     },
-    update: (body) =>
+    update: async (body) =>
       object({ verb: 'update', method: 'PUT', path: objectPath(at(body)) + query({}), body, ...about(at(body)) }),
-    patch: (ref, body, patchOptions) => patch(ref, body, patchOptions, false),
+    patch: async (ref, body, patchOptions) => patch(ref, body, patchOptions, false),
     async remove(ref, { uid, resourceVersion, propagation = 'Background' } = {}) {
       const body = {
         ...{ apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy: propagation },
@@ -140,8 +140,8 @@ export function createApi(kubeConfig: KubeConfig, options: ApiOptions): Api {
       const removal = calls.json({ verb: 'delete', method: 'DELETE', path: objectPath(ref), body, ...about(ref) });
       return (await orNull(removal)) !== null;
     },
-    watch: (of, watchOptions, onEvent) => watch(watchTarget(calls, of), watchOptions, onEvent),
-    raw: (method, path, body) => calls.any(rawCall(method, path, body)),
+    watch: async (of, watchOptions, onEvent) => watch(watchTarget(calls, of), watchOptions, onEvent),
+    raw: async (method, path, body) => calls.any(rawCall(method, path, body)),
     close: calls.close,
   };
 

@@ -148,9 +148,8 @@ function retryAfterMs({ headers }: IncomingMessage): number {
 }
 
 /** `299 - "policy/v1beta1 is deprecated"` -> what is in the quotes. */
-function warningsOf({ headers }: IncomingMessage): string[] {
-  const said = headers.warning;
-  return said === undefined ? [] : [...said.matchAll(/299 \S+ "((?:[^"\\]|\\.)*)"/g)].map(([, text]) => text!);
+function warningsOf({ headers: { warning = '' } }: IncomingMessage): string[] {
+  return [...warning.matchAll(/299 \S+ "((?:[^"\\]|\\.)*)"/g)].map(([, text]) => text!.replaceAll(/\\(.)/g, '$1'));
 }
 
 function overloaded(call: ApiCall) {
