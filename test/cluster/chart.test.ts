@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
+import { readOperatorConfig } from '#operator/kubernetes/config.ts';
 import { findKubernetes } from '#setup/findkubernetes.cjs';
 import { startApiServer, type TestApiServer } from '#test/support/apiserver.ts';
 import { startProgram } from '#test/support/process.ts';
@@ -96,27 +97,37 @@ describe('the chart', () => {
     expect(await checksum({})).not.toBe(await checksum({ logLevel: 'debug' }));
   });
 
-  test('writes the configuration that the operator reads', async () => {
-    const [map] = ofKind(await render({ ...namespaced, ...everything, storageClass: 'fast' }), 'ConfigMap');
-    expect(parse(map!.data['operator.yaml'])).toEqual({
-      ...{ watchNamespaces: ['exams-a', 'exams-b'], clusterDomain: 'cluster.local', storageClass: 'fast' },
+  test.each(variants)('writes a configuration that the operator takes, with $title', async ({ set }) => {
+    const [map] = ofKind(await render(set), 'ConfigMap');
+    const { tls, ...admin } = readOperatorConfig(map!.data['operator.yaml']).admin;
+    expect(admin).toEqual({ enabled: 'adminApi.enabled' in set && set['adminApi.enabled'], port: 8443 });
+    expect(tls.certFile).toBe(admin.enabled ? '/etc/untradex-tls/tls.crt' : null);
+  });
+
+  test('hands every value to the operator that it takes', async () => {
+    const set = {
+      ...{ watchNamespaces: ['exams'], storageClass: 'fast', monitoringNamespaces: ['monitoring'], workers: 7 },
+      ...{ clusterDomain: 'cluster.example', networkPolicies: false, logLevel: 'debug', requestsPerSecond: 50 },
+      ...{ 'leaderElection.leaseSeconds': 20, pullSecrets: ['registry'], redisImage: 'redis:8' },
+      ...{ 'image.tag': '1.2.3', 'image.pullPolicy': 'Always' },
+    };
+    const [map] = ofKind(await render(set), 'ConfigMap');
+    expect(readOperatorConfig(map!.data['operator.yaml'])).toMatchObject({
+      ...{ watchNamespaces: ['exams'], storageClass: 'fast', monitoringNamespaces: ['monitoring'], workers: 7 },
+      ...{ clusterDomain: 'cluster.example', networkPolicies: false, logLevel: 'debug', requestsPerSecond: 50 },
       images: {
-        ...{ untradex: expect.stringMatching(/^localhost\/untradex:\d+\.\d+\.\d+$/), redis: values.redisImage },
-        ...{ pullPolicy: 'IfNotPresent', pullSecrets: [] },
+        ...{ untradex: 'localhost/untradex:1.2.3', redis: 'redis:8' },
+        ...{ pullPolicy: 'Always', pullSecrets: ['registry'] },
       },
-      ...{ networkPolicies: true, workers: 4, logLevel: 'info', ops: { port: 9090 } },
       operator: {
         namespace: releaseNamespace,
         podLabels: { 'app.kubernetes.io/name': 'untradex-operator', 'app.kubernetes.io/instance': release },
       },
-      leaderElection: { name: 'untradex-operator', leaseSeconds: 15 },
-      admin: {
-        ...{ enabled: true, port: 8443 },
-        tls: { certFile: '/etc/untradex-tls/tls.crt', keyFile: '/etc/untradex-tls/tls.key' },
-      },
+      leaderElection: { name: 'untradex-operator', leaseSeconds: 20 },
+      ops: { port: 9090 },
     });
     const [plain] = ofKind(await render(), 'ConfigMap');
-    expect(parse(plain!.data['operator.yaml'])).toMatchObject({ storageClass: null, watchNamespaces: [] });
+    expect(readOperatorConfig(plain!.data['operator.yaml'])).toMatchObject({ storageClass: null, watchNamespaces: [] });
   });
 });
 
@@ -253,7 +264,9 @@ describe('on an API server', () => {
 
   test('all pods fit the restricted profile', async () => {
     const manifests = await render(everything);
-    const templates = [...ofKind(manifests, 'Deployment'), ...ofKind(manifests, 'Job')].map(({ spec }) => spec.template);
+    const templates = [...ofKind(manifests, 'Deployment'), ...ofKind(manifests, 'Job')].map(
+      ({ spec }) => spec.template,
+    );
     const pods = [...templates, ...ofKind(manifests, 'Pod')].map(({ spec }, index) => ({
       metadata: { name: `p${index}` },
       spec,
