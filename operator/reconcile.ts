@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Facts } from './conditions.ts';
 import type { PassResult } from './loop.ts';
 import { type Desired, planSession } from './plan.ts';
@@ -72,5 +73,5 @@ function isStopped({ gateways, shards }: Observed): boolean {
 }
 
 function isSame(before: SessionStatus | null, after: SessionStatus): boolean {
-  return before !== null && JSON.stringify(before) === JSON.stringify(after);
+  return before !== null && isDeepStrictEqual(before, after);
 }

@@ -126,7 +126,7 @@ function phaseOf(facts: Facts): Phase {
   const { desired, observed } = facts;
   const { stage } = desired;
   // Nothing moves on meanwhile, whatever is wished.
-  if (observed.paused) return observed.status?.phase ?? 'Pending';
+  if (observed.paused && observed.status !== null) return observed.status.phase;
   const needsQueue = stage === 'Provision' || stage === 'Drain' || stage === 'Seal' || stage === 'Export';
   if (needsQueue && queueFaults(facts).length > 0) return 'Failed';
   if (stage === 'Export' && observed.attempt?.state === 'blocked' && desired.attempt === null) return 'Failed';

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { problem } from '#queue/problem.ts';
 import { attemptStates } from './platform.ts';
 import { phases, type SessionStatus } from './status.ts';
 
@@ -120,9 +121,28 @@ export function storedStatus(status: SessionStatus): object {
 }
 
 /**
- * The status as it stands in a cluster; null when there is none yet.
- * @throws ZodError when somebody else wrote one of another shape
+ * The status as it stands in a cluster; null when there is none yet. Fields that a newer version wrote are passed over.
+ * @throws Problem `status_unreadable` when somebody else wrote one of another shape
  */
 export function readStatus(stored: unknown): SessionStatus | null {
-  return stored === undefined || stored === null ? null : (sessionStatusSchema.parse(stored) as SessionStatus);
+  if (stored === undefined || stored === null) return null;
+  const first = sessionStatusSchema.safeParse(stored);
+  const read = first.success ? first : sessionStatusSchema.safeParse(withoutUnknown(stored, first.error.issues));
+  if (read.success) return read.data as SessionStatus;
+  const fields = read.error.issues.map(({ path }) => ['status', ...path].join('.')).join(', ');
+  throw problem(
+    'status_unreadable',
+    `the status of the session is not as the operator writes it: ${fields}`,
+    'Somebody else wrote it. Put it back as it was, from a backup; or remove it: what is sealed is found out again.',
+  );
+}
+
+function withoutUnknown(stored: unknown, issues: readonly z.core.$ZodIssue[]): unknown {
+  const copy = structuredClone(stored);
+  for (const issue of issues) {
+    if (issue.code !== 'unrecognized_keys') continue;
+    const at = issue.path.reduce((value: unknown, key) => (value as Record<PropertyKey, unknown>)?.[key], copy);
+    for (const key of issue.keys) delete (at as Record<string, unknown>)[key];
+  }
+  return copy;
 }

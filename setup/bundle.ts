@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
 
 /**
- * `npm run bundle`: makes dist/untradex.mjs, dist/gateway.mjs and dist/exporter.mjs, which share chunks beside them and
+ * `npm run bundle`: makes dist/untradex.mjs, dist/{gateway,exporter,operator}.mjs, which share chunks beside them and
  * need nothing else but packages with native code. An installed package runs these, since Node strips no types below
  * node_modules. Programs must not read files beside their source: nothing of the kind is carried along.
  */
@@ -17,7 +17,12 @@ const banner =
 await rm(join(root, 'dist'), { recursive: true, force: true });
 await build({
   absWorkingDir: root,
-  entryPoints: { untradex: 'cli/main.ts', gateway: 'gateway/main.ts', exporter: 'exporter/main.ts' },
+  entryPoints: {
+    untradex: 'cli/main.ts',
+    gateway: 'gateway/main.ts',
+    exporter: 'exporter/main.ts',
+    operator: 'operator/main.ts',
+  },
   outdir: 'dist',
   outExtension: { '.js': '.mjs' },
   bundle: true,

@@ -56,6 +56,8 @@ export function objectNames(ref: SessionRef) {
     base,
     /** ConfigMap: who the session is. */
     identity: `${base}-identity`,
+    /** ConfigMap: the last admissible session and roster. */
+    inForce: `${base}-in-force`,
     /** StatefulSet and its headless Service. */
     redis: `${base}-redis`,
     /** Claim of a shard, as a StatefulSet names it. */
