@@ -13,7 +13,8 @@ const patience = { timeoutMs: 300000 };
  * Unpacks packages into the folder `build`, and writes what starts their programs into `build`/bin.
  * @param {string} work an empty folder for lists, caches and packages
  * @param {(apt: object) => Promise<{packages: string[], programs: string[]}>} choose says what is wanted, from what
- *   `apt` knows: `candidate(name)` and `added(name)`. Programs are paths below the root, known after unpacking.
+ *   `apt` knows: `candidate(name)` and `added(name)`. Programs are paths below the root, known after unpacking; with
+ *   another name for the starter where it is to have one: `usr/sbin/iptables-nft as iptables`.
  */
 async function unpack(build, work, choose) {
   const debs = path.join(work, 'debs');
@@ -81,14 +82,15 @@ function writeStarters(build, programs) {
   const bin = path.join(build, 'bin');
   fs.mkdirSync(bin);
   const libraries = libraryFolders(path.join(build, 'unpacked')).map((folder) => path.relative(build, folder));
-  for (const program of programs) {
+  for (const wanted of programs) {
+    const [program, name = path.basename(program)] = wanted.split(' as ');
     const lines = [
       '#!/bin/sh',
-      `# Starts the ${path.basename(program)} that was unpacked beside it.`,
+      `# Starts the ${name} that was unpacked beside it.`,
       'here=$(cd "$(dirname "$0")/.." && pwd) || exit 1',
       `LD_LIBRARY_PATH="${libraries.map((folder) => `$here/${folder}`).join(':')}" exec "$here/unpacked/${program}" "$@"`,
     ];
-    fs.writeFileSync(path.join(bin, path.basename(program)), `${lines.join('\n')}\n`, { mode: 0o755 });
+    fs.writeFileSync(path.join(bin, name), `${lines.join('\n')}\n`, { mode: 0o755 });
   }
 }
 

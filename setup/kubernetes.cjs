@@ -6,39 +6,56 @@ const { spawn } = require('child_process');
 const fs = require('fs');
 const path = require('path');
 const { onPath, output, removeFolder } = require('./command.cjs');
-const { apiServerPrograms, findKubernetes, kubernetesCache, variable, version } = require('./findkubernetes.cjs');
+const { apiServerPrograms, bundleOf, findKubernetes, isBound, kubernetesCache } = require('./findkubernetes.cjs');
+const { variable, version } = require('./findkubernetes.cjs');
 const { say, trouble } = require('./trouble.cjs');
 
 const [major, minor] = version.split('.');
 const stamp = { gitVersion: `v${version}`, gitMajor: major, gitMinor: minor };
 const stampFlags = Object.keys(stamp).map((name) => `-X k8s.io/component-base/version.${name}=${stamp[name]}`);
 
+/** The modules of setup/kubernetes/ that build one program each, and the package that it is. */
+const ownModules = {
+  etcd: '.',
+  pause: '.',
+  coredns: 'github.com/coredns/coredns',
+  helm: 'helm.sh/helm/v4/cmd/helm',
+};
+
 /** Which module of setup/kubernetes/ a program is built in, and as which package. */
 function sourceOf(program) {
-  if (program === 'etcd') return { module: 'etcd', package: '.' };
+  if (ownModules[program]) return { module: program, package: ownModules[program] };
   return { module: 'components', package: `k8s.io/kubernetes/cmd/${program}` };
 }
 
 /**
- * Finds the programs (findkubernetes.cjs says where), and builds those that the cache lacks. That takes some minutes
- * the first time.
+ * Finds the programs (findkubernetes.cjs says where), and builds those that the cache lacks. For an API server that
+ * takes some minutes the first time, for a whole cluster (`clusterPrograms`) about ten on two cores.
  * @param {string[]} programs
  * @returns {Promise<Record<string, string>>} where each program is
  */
 async function ensureKubernetes(env, programs = apiServerPrograms) {
   const found = findKubernetes(env, programs);
   if (found) return found;
-  if (env[variable]) throw trouble(`${variable} names ${env[variable]}, which lacks some of ${programs.join(', ')}`);
+  if (isBound(env, programs)) {
+    throw trouble(`${variable} names ${env[variable]}, which lacks some of ${programs.join(', ')}`);
+  }
   const go = onPath('go', env);
   if (go === null) throw missing(programs, 'and no Go to build them with');
-  const cache = kubernetesCache(env);
-  const lacking = programs.filter((program) => !fs.existsSync(path.join(cache, program)));
+  const placeOf = (program) => path.join(kubernetesCache(env, bundleOf(program)), program);
+  const isLacking = (program) => !fs.existsSync(placeOf(program)) && !isFound(env, programs, bundleOf(program));
   try {
-    await buildInto(cache, go, lacking);
+    await buildInto(placeOf, go, programs.filter(isLacking));
   } catch (error) {
     throw missing(programs, error.message);
   }
   return findKubernetes(env, programs);
+}
+
+/** Whether one place has all of the programs that belong to a bundle. */
+function isFound(env, programs, bundle) {
+  const together = programs.filter((program) => bundleOf(program) === bundle);
+  return findKubernetes(env, together) !== null;
 }
 
 function missing(programs, why) {
@@ -47,24 +64,40 @@ function missing(programs, why) {
   );
 }
 
-/** Builds beside the cache and moves each finished program to its place, in one step. */
-async function buildInto(cache, go, programs) {
-  const parent = path.dirname(cache);
+/**
+ * Builds what is lacking beside the cache, and moves each finished program there in one step: what one
+ * module gave stays when a later one fails.
+ * @param {(program: string) => string} placeOf
+ */
+async function buildInto(placeOf, go, lacking) {
+  const parent = path.dirname(path.dirname(placeOf(lacking[0])));
   fs.mkdirSync(parent, { recursive: true });
   removeAbandoned(parent);
   const work = fs.mkdtempSync(path.join(parent, temporary));
   const remove = () => removeFolder(work);
   process.once('exit', remove);
   try {
-    say(`building ${programs.join(', ')} ${version} into ${cache}: some minutes, the first time ...`);
-    for (const { module, packages } of byModule(programs)) await build(go, module, packages, work);
-    fs.mkdirSync(cache, { recursive: true });
-    for (const program of programs) fs.renameSync(path.join(work, program), path.join(cache, program));
+    say(`building ${lacking.join(', ')} into ${parent}: some minutes, the first time ...`);
+    for (const module of modulesOf(lacking)) {
+      const ofModule = lacking.filter((program) => sourceOf(program).module === module);
+      await build(
+        go,
+        module,
+        ofModule.map((program) => sourceOf(program).package),
+        work,
+      );
+      for (const program of ofModule) move(path.join(work, program), placeOf(program));
+    }
     say('built');
   } finally {
     process.removeListener('exit', remove);
     remove();
   }
+}
+
+function move(file, place) {
+  fs.mkdirSync(path.dirname(place), { recursive: true });
+  fs.renameSync(file, place);
 }
 
 const temporary = '.kubernetes-';
@@ -79,14 +112,10 @@ function removeAbandoned(parent) {
   }
 }
 
-function byModule(programs) {
-  const sources = programs.map(sourceOf);
-  return ['etcd', 'components']
-    .map((module) => ({
-      module,
-      packages: sources.filter((source) => source.module === module).map((source) => source.package),
-    }))
-    .filter(({ packages }) => packages.length > 0);
+function modulesOf(programs) {
+  return programs
+    .map((program) => sourceOf(program).module)
+    .filter((module, index, all) => all.indexOf(module) === index);
 }
 
 const downloadWithinMs = 600000;

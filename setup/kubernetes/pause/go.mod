@@ -1,0 +1,3 @@
+module untradex.io/setup/pause
+
+go 1.25.0
