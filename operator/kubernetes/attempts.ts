@@ -55,7 +55,6 @@ export interface ClusterAttemptsParts {
   readonly identity: {
     readonly value: {
       readonly shards: readonly { readonly shard: number; readonly incarnation: string }[];
-      readonly images: { readonly untradex: string };
       readonly receiptPublicKey: string;
     };
   };
@@ -112,7 +111,7 @@ export function createClusterAttempts(parts: ClusterAttemptsParts): ClusterAttem
     const { value } = parts.identity;
     const { data, rosterLeftOut } = attemptData({
       ...{ ref, settings, spec: parts.session().spec, attempt: plan, roster: parts.roster() },
-      ...{ shards: value.shards, receiptPublicKey: value.receiptPublicKey, image: value.images.untradex },
+      ...{ shards: value.shards, receiptPublicKey: value.receiptPublicKey },
     });
     if (rosterLeftOut) {
       log.warn(

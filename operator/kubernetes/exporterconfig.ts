@@ -44,12 +44,14 @@ export interface ExporterInput {
   readonly shards: readonly { readonly shard: number; readonly incarnation: string }[];
   readonly receiptPublicKey: string;
   readonly roster: Roster;
-  /** The image that the session was born with. */
-  readonly image: string;
 }
 
 /** What the Jobs of an attempt are made from, whichever operator makes them. */
 export interface ExporterPods {
+  /**
+   * The operator's own, not the one that the session was born with: an attempt reads what this operator wrote, and an
+   * upgrade may be what mends an export.
+   */
   readonly image: string;
   readonly shards: number;
   readonly loaders: number;
@@ -131,11 +133,11 @@ function sinkOf(input: ExporterInput) {
 }
 
 export function exporterPods(input: ExporterInput, withRoster: boolean): ExporterPods {
-  const { spec, settings, shards, image } = input;
+  const { spec, settings, shards } = input;
   const { postgres, resources, pod, volume } = spec.export;
   const onClaim = postgres === undefined;
   return {
-    image,
+    image: settings.images.untradex,
     shards: shards.length,
     loaders: onClaim ? duckdbLoaders : Math.min(shards.length, mostLoaders),
     loadersOnClaim: onClaim,

@@ -71,7 +71,7 @@ function worldOf(fateOf: (pod: PlayedPod) => Fate = () => done): World {
       return createClusterAttempts({
         ...{ api: ownApi, ref, owner: ownerOf(ref), settings, roster: () => new Map([['student-1', 0]]) },
         session: () => ({ spec: input().spec }) as ExamSession,
-        identity: { value: { shards: input().shards, images: { untradex: 'untradex:pinned' }, receiptPublicKey } },
+        identity: { value: { shards: input().shards, receiptPublicKey } },
         log: pino({}, { write: (line: string) => void log.push(line) }),
         ...more,
       });
@@ -317,6 +317,22 @@ test('a claim grows when the session asks for more, where its class lets it', as
     expect(spec).toMatchObject({ resources: { requests: { storage: size } } });
     expect(world.log.join().includes('stays at 2Gi')).toBe(size === '2Gi');
   }
+});
+
+test('a ConfigMap that somebody deletes or spoils', async () => {
+  const world = worldOf();
+  const operator = world.operator();
+  await pass(operator, world);
+  const map = { apiVersion: 'v1', kind: 'ConfigMap', namespace, name: objectNames(world.ref).attempt(1) };
+  await api.patch(map, { data: { 'attempt.json': '{' } }, { type: 'merge' });
+  await expect(operator.observe()).rejects.toMatchObject({
+    code: 'attempt_unreadable',
+    remedy: expect.stringContaining(map.name),
+  });
+  await expect(world.operator().observe()).rejects.toMatchObject({ code: 'attempt_unreadable' });
+  await api.remove(map);
+  expect(await operator.observe()).toBeNull();
+  expect(await passUntil(operator, world, isOver)).toMatchObject({ state: 'succeeded', plan: { attempt: 1 } });
 });
 
 test('two operators at once make one attempt', async () => {

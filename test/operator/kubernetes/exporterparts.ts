@@ -38,7 +38,7 @@ export function exporterInput(change: InputChange = {}): ExporterInput {
   const { ref = refOf(), shards = 2, rehearsal = false, roster = new Map() } = change;
   const { spec } = sessionOf();
   return {
-    ...{ ref, settings, roster, image: 'untradex:pinned' },
+    ...{ ref, settings, roster },
     spec: { ...spec, export: { ...spec.export, ...change.export } } as ExamSpec,
     attempt: attemptPlan({ shards, rehearsal, ref }),
     shards: Array.from({ length: shards }, (_, shard) => ({ shard, incarnation: `incarnation-${shard}` })),

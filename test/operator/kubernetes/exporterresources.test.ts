@@ -113,6 +113,7 @@ test('pods get what they need, are restricted, and hold no secret in arguments o
         expect(container!.securityContext).toEqual({
           ...{ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
         });
+        expect(container!.image).toBe(settings.images.untradex);
         expect([spec.automountServiceAccountToken, spec.restartPolicy]).toEqual([false, 'Never']);
         expect([spec.serviceAccountName, container!.env]).toEqual([objectNames(input.ref).exporter, undefined]);
         // Never moved, never another session's, whatever the session says of its pods.
