@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { runAs } from '#operator/kubernetes/clustersettings.ts';
 import { startProgram } from '#test/support/process.ts';
+import { asInPod, canRunAsInPod } from '#test/support/readonlyroot.ts';
 import { tmpFolder } from '#test/support/tmp.ts';
 import { duckdbSql } from './duckdbtarget.ts';
 import { type Outcome, outcomeOf } from './programs.ts';
@@ -14,52 +14,22 @@ vi.setConfig({ testTimeout: 60_000 });
 
 const main = join(import.meta.dirname, '../../exporter/main.ts');
 
-/** Every file system read-only but the claim, as a pod has it, and nobody by that number. */
-const script = `set -e
-mount --make-rprivate /
-mount --bind "$1" "$1"
-for at in $(awk '{ print $2 }' /proc/self/mounts | sort -ur); do
-  case $at in "$1" | /proc* | /sys* | /dev*) ;; *) mount -o remount,bind,ro "$at" ;; esac
-done
-shift
-exec setpriv --reuid ${runAs} --regid ${runAs} --clear-groups env -i HOME=/tmp "$@"`;
-
-function sandbox(claim: string, args: readonly string[]): string[] {
-  return ['unshare', '--mount', 'sh', '-c', script, 'sh', claim, process.execPath, ...args];
-}
-
-/** Needs an administrator, and that nobody may read where Node and we are. */
-function isPossible(): boolean {
-  const claim = tmpFolder('possible');
-  chmodSync(claim, 0o755);
-  const [command, ...args] = sandbox(claim, ['--check', main]);
-  try {
-    execFileSync(command!, args, { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
+test.skipIf(!canRunAsInPod(main))('exports into DuckDB as nobody, where only the claim can be written', async () => {
+  const claim = tmpFolder('claim');
+  const folder = join(claim, 'data');
+  mkdirSync(folder);
+  const session = await sealedSession({ shards: 1, folder });
+  const outcomeFile = join(claim, 'termination-log');
+  writeFileSync(outcomeFile, '');
+  // Little memory, so that it has to spill.
+  const config = session.config(1, { outcomeFile, sink: { memoryMb: 64 } });
+  for (const path of [claim, folder, outcomeFile, config]) chownSync(path, runAs, runAs);
+  const run = (...args: string[]): Promise<Outcome> =>
+    outcomeOf(startProgram({ argv: asInPod(claim, [main, ...args, '--config', config]) }));
+  for (const args of [['load', '--shard', '0'], ['publish']]) {
+    const { exit, last, program } = await run(...args);
+    expect([exit.code, last], program.stderr).toEqual([0, JSON.parse(readFileSync(outcomeFile, 'utf8'))]);
   }
-}
-
-test.skipIf(process.platform !== 'linux' || !isPossible())(
-  'exports into DuckDB as nobody, where only the claim can be written',
-  async () => {
-    const claim = tmpFolder('claim');
-    const folder = join(claim, 'data');
-    mkdirSync(folder);
-    const session = await sealedSession({ shards: 1, folder });
-    const outcomeFile = join(claim, 'termination-log');
-    writeFileSync(outcomeFile, '');
-    // Little memory, so that it has to spill.
-    const config = session.config(1, { outcomeFile, sink: { memoryMb: 64 } });
-    for (const path of [claim, folder, outcomeFile, config]) chownSync(path, runAs, runAs);
-    const run = (...args: string[]): Promise<Outcome> =>
-      outcomeOf(startProgram({ argv: sandbox(claim, [main, ...args, '--config', config]) }));
-    for (const args of [['load', '--shard', '0'], ['publish']]) {
-      const { exit, last, program } = await run(...args);
-      expect([exit.code, last], program.stderr).toEqual([0, JSON.parse(readFileSync(outcomeFile, 'utf8'))]);
-    }
-    const [row] = await duckdbSql(session.database, 'SELECT count(*)::INT AS N FROM EXAM_ANSWERS');
-    expect(row).toEqual({ N: session.total });
-  },
-);
+  const [row] = await duckdbSql(session.database, 'SELECT count(*)::INT AS N FROM EXAM_ANSWERS');
+  expect(row).toEqual({ N: session.total });
+});
