@@ -5,6 +5,7 @@ import type { Api } from '#operator/kubernetes/runtime/api.ts';
 import type { DesiredGateways } from '#operator/plan.ts';
 import { desiredOf } from '#test/operator/kubernetes/gatewayparts.ts';
 import { startApiServer } from '#test/support/apiserver.ts';
+import { until } from '#test/support/until.ts';
 import { apiOf, type Deployment, dyingApi, type GatewayWorld, gatewayWorld, kinds, type Open } from './gatewayworld.ts';
 
 let api: Api;
@@ -186,9 +187,30 @@ test('a cluster without the Gateway API has a fault with a remedy, and the rest 
   await mended.apply(serve);
   expect(mended.observe()).toEqual([]);
   expect(await names(world, 'Ingress')).toHaveLength(1);
-  await (await world.open({ spec: access })).apply(serve);
-  expect(await names(world, 'Ingress')).toEqual([]);
+  await installGatewayApi();
+  await gateways.apply(serve);
+  expect(gateways.observe()).toEqual([]);
+  expect(await names(world, 'HTTPRoute')).toHaveLength(1);
+  await (await world.open()).apply(serve);
+  expect([await names(world, 'HTTPRoute'), await names(world, 'Ingress')]).toEqual([[], []]);
 });
+
+/** The kind alone, without the rules of its fields. */
+async function installGatewayApi(): Promise<void> {
+  const group = 'gateway.networking.k8s.io';
+  const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
+  await api.create({
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `httproutes.${group}`, annotations: { 'api-approved.kubernetes.io': 'unapproved, for a test' } },
+    spec: {
+      ...{ group, scope: 'Namespaced', names: { plural: 'httproutes', kind: 'HTTPRoute' } },
+      versions: [{ name: 'v1', served: true, storage: true, schema }],
+    },
+  });
+  const listed = async () => (await api.list({ ...kinds.HTTPRoute })).items;
+  await until(listed, { what: 'the new kind', timeoutMs: 30_000 });
+}
 
 test('what the API server refuses is a fault in its words, and ends when it is mended', async () => {
   const world = await gatewayWorld(api);
