@@ -192,9 +192,10 @@ async function refuseWhenLost(api: Api, ref: SessionRef, owner: KubeObject): Pro
   if (claim !== undefined) throw lost(ref, `the volume claim ${claim} is there`);
 }
 
-function hasWitnesses({ status }: KubeObject): boolean {
-  const { redis } = (status ?? {}) as { redis?: { witnesses?: readonly unknown[] } };
-  return (redis?.witnesses?.length ?? 0) > 0;
+/** A status that a backup of another session brought along does not count. */
+function hasWitnesses({ metadata, status }: KubeObject): boolean {
+  const { uid = metadata.uid, redis } = (status ?? {}) as { uid?: string; redis?: { witnesses?: readonly unknown[] } };
+  return uid === metadata.uid && (redis?.witnesses?.length ?? 0) > 0;
 }
 
 function lost(ref: SessionRef, evidence: string): Problem {

@@ -97,6 +97,8 @@ describe('the identity', () => {
       message: expect.stringContaining('status'),
     });
     expect(await api.get(mapOf(other))).toBeNull();
+    // What a backup of another session brought along is no trace of this one.
+    await open({ ...other, owner: { ...owner, status: { ...owner.status, uid: 'other' } } });
   });
 
   test('of another session, or in a form that is not known, is refused', async () => {
