@@ -37,7 +37,7 @@ export interface TestApiServer {
   readonly pids: { readonly etcd: number; readonly apiserver: number };
   /** One HTTP request as the admin (or as `token`). Rejects only when no reply came. */
   call(method: string, path: string, options?: CallOptions): Promise<Reply>;
-  /** Kills the API server (SIGKILL) and resolves when a new one, with the same etcd and address, is ready. */
+  /** Kills the API server (SIGKILL) and resolves when a new one, with the same etcd and address, is ready. For servers of one test. */
   restart(): Promise<void>;
   /** Lets etcd forget everything before now: who asks for it gets 410. The API server's own cache may still know. */
   compact(): Promise<void>;
