@@ -8,7 +8,7 @@ import { startApiServer, type TestApiServer } from '#test/support/apiserver.ts';
 import { startProgram } from '#test/support/process.ts';
 import { tmpFolder } from '#test/support/tmp.ts';
 import { until } from '#test/support/until.ts';
-import { chartFolder, helm, ofKind, release, releaseNamespace, render, settingOf } from './helm.ts';
+import { chartFolder, helm, type Manifest, ofKind, release, releaseNamespace, render, settingOf } from './helm.ts';
 import { otherDefinitions } from './otherdefinitions.ts';
 
 const values = parse(readFileSync(`${chartFolder}/values.yaml`, 'utf8'));
@@ -129,6 +129,26 @@ describe('the chart', () => {
     const [plain] = ofKind(await render(), 'ConfigMap');
     expect(readOperatorConfig(plain!.data['operator.yaml'])).toMatchObject({ storageClass: null, watchNamespaces: [] });
   });
+});
+
+test('the admin API brings the rights that it needs, a port and its certificate', async () => {
+  const rulesOf = (manifests: Manifest[]) =>
+    ofKind(manifests, 'ClusterRole')
+      .filter(isOfOperator)
+      .flatMap(({ rules }) => rules);
+  const isOfOperator = ({ metadata }: Manifest) => metadata.name.startsWith('untradex-operator');
+  const more = [
+    { apiGroups: ['untradex.io'], resources: ['examsessions/finalize'], verbs: ['update'] },
+    { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
+    { apiGroups: ['authorization.k8s.io'], resources: ['subjectaccessreviews'], verbs: ['create'] },
+  ];
+  const withApi = await render({ 'adminApi.enabled': true, 'adminApi.tlsSecret': 'admin-tls' });
+  const plain = rulesOf(await render());
+  expect(rulesOf(withApi)).toEqual(expect.arrayContaining([...plain, ...more]));
+  expect(rulesOf(withApi)).toHaveLength(plain.length + more.length);
+  const { containers, volumes } = ofKind(withApi, 'Deployment')[0]!.spec.template.spec;
+  expect(containers[0].ports).toContainEqual({ name: 'admin', containerPort: 8443, protocol: 'TCP' });
+  expect(volumes).toContainEqual({ name: 'tls', secret: { secretName: 'admin-tls' } });
 });
 
 describe('the values', () => {

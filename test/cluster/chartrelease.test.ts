@@ -37,11 +37,11 @@ describe('a release', () => {
     await until(async () => (await cluster.call('GET', sessions)).status === 200, { what: 'the resource' });
     const body = sessionOf({ students: 10 });
     expect(await cluster.call('POST', sessions, { body })).toMatchObject({ status: 201 });
-    expect((await cluster.call('GET', crdPath)).body).not.toHaveProperty(gateways);
+    expect((await cluster.call('GET', crdPath)).body).not.toHaveProperty(answers);
 
     const upgraded = await at('upgrade', release, chartFolder);
     expect(upgraded.code, upgraded.stderr).toBe(0);
-    const knows = async () => Boolean(dig((await cluster.call('GET', crdPath)).body, gateways));
+    const knows = async () => Boolean(dig((await cluster.call('GET', crdPath)).body, answers));
     await until(knows, { what: 'the newer definition' });
     expect(await cluster.call('GET', `${sessions}/algebra`)).toMatchObject({
       status: 200,
@@ -79,17 +79,17 @@ describe('a release', () => {
     expect(again.code, again.stderr).toBe(0);
   });
 
-  /** The chart, with a definition that does not know gateways yet. */
+  /** The chart, with a definition that does not know answers yet. */
   async function olderChart(): Promise<string> {
     const folder = join(tmpFolder('chart'), 'untradex');
     cpSync(chartFolder, folder, { recursive: true });
     const file = join(folder, 'files/examsessions.untradex.io.yaml');
     const crd = parse(readFileSync(file, 'utf8'));
-    delete crd.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties.gateway;
+    delete crd.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties.answers;
     writeFileSync(file, stringify(crd, { version: '1.1' }));
     return folder;
   }
-  const gateways = 'spec.versions.0.schema.openAPIV3Schema.properties.spec.properties.gateway';
+  const answers = 'spec.versions.0.schema.openAPIV3Schema.properties.spec.properties.answers';
   const dig = (object: unknown, path: string) =>
     path.split('.').reduce<unknown>((part, name) => (part as Record<string, unknown> | undefined)?.[name], object);
 });

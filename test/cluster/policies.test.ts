@@ -4,16 +4,16 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { sessionOf } from '#crds/page.ts';
 import { annotationNames, finalizers } from '#operator/kubernetes/names.ts';
-import { type Reply, startApiServer, type TestApiServer } from '#test/support/apiserver.ts';
+import type { TestApiServer } from '#test/support/apiserver.ts';
 import { tmpFolder } from '#test/support/tmp.ts';
 import { until } from '#test/support/until.ts';
-import { type Manifest, releaseNamespace, render } from './helm.ts';
+import { type Guarded, group, mergePatch, messageOf, pathOf, startGuarded, untilInForce } from './guarded.ts';
+import { releaseNamespace } from './helm.ts';
 
 /** The chart's admission policies and roles, on a real API server. */
-const group = '/apis/untradex.io/v1alpha1';
-const mergePatch = 'application/merge-patch+json';
 const operator = `system:serviceaccount:${releaseNamespace}:untradex-operator`;
 
+let guarded: Guarded;
 let cluster: TestApiServer;
 let auditFile: string;
 
@@ -21,94 +21,30 @@ beforeAll(async () => {
   const folder = tmpFolder('audit');
   auditFile = join(folder, 'audit.log');
   const policyFile = join(folder, 'policy.yaml');
-  writeFileSync(
-    policyFile,
-    stringify({ apiVersion: 'audit.k8s.io/v1', kind: 'Policy', rules: [{ level: 'Metadata' }] }),
+  const audit = { apiVersion: 'audit.k8s.io/v1', kind: 'Policy', rules: [{ level: 'Metadata' }] };
+  writeFileSync(policyFile, stringify(audit));
+  guarded = await startGuarded(
+    {},
+    {
+      users: ['teacher', 'finalizer', 'argocd'],
+      extraArgs: [`--audit-log-path=${auditFile}`, `--audit-policy-file=${policyFile}`],
+    },
   );
-  cluster = await startApiServer({
-    users: ['teacher', 'finalizer', 'argocd'],
-    extraArgs: [`--audit-log-path=${auditFile}`, `--audit-policy-file=${policyFile}`],
-  });
-  await makeNamespace(releaseNamespace);
-  await apply(await render());
-  await bind('teacher', 'untradex-view', 'untradex-edit');
-  await bind('argocd', 'untradex-view', 'untradex-edit');
-  await bind('finalizer', 'untradex-view', 'untradex-edit', 'untradex-finalizer');
-  await inForce();
+  ({ cluster } = guarded);
+  await guarded.bind('teacher', 'untradex-view', 'untradex-edit');
+  await guarded.bind('argocd', 'untradex-view', 'untradex-edit');
+  await guarded.bind('finalizer', 'untradex-view', 'untradex-edit', 'untradex-finalizer');
+  await untilInForce(guarded);
+  const finalizing = { body: { spec: { phase: 'Finalizing' } }, contentType: mergePatch, token: 'teacher' };
+  const path = `${pathOf('default', 'probe')}?dryRun=All`;
+  await until(async () => (await cluster.call('PATCH', path, finalizing)).status === 403, { what: 'the policies' });
 });
 
-/** Hooks are for Helm to run. */
-async function apply(manifests: readonly Manifest[]): Promise<void> {
-  const kept = manifests.filter(({ metadata }) => !metadata.annotations?.['helm.sh/hook']);
-  const definitions = kept.filter(({ kind }) => kind === 'CustomResourceDefinition');
-  for (const part of [definitions, kept.filter((manifest) => !definitions.includes(manifest))]) {
-    const yaml = part.map((manifest) => stringify(manifest)).join('---\n');
-    const applied = await cluster.kubectl(['apply', '--server-side', '-f', '-'], yaml);
-    expect(applied.code, applied.stderr).toBe(0);
-    await until(async () => (await cluster.call('GET', `${group}/examsessions`)).status === 200, {
-      what: 'the resource',
-    });
-  }
-}
-
-async function makeNamespace(name: string): Promise<void> {
-  expect(await cluster.call('POST', '/api/v1/namespaces', { body: { metadata: { name } } })).toMatchObject({
-    status: 201,
-  });
-}
-
-async function bind(user: string, ...roles: string[]): Promise<void> {
-  for (const role of roles) {
-    const subject = ['clusterrolebinding', `${user}-${role}`, `--clusterrole=${role}`, `--user=${user}`];
-    expect((await cluster.kubectl(['create', ...subject])).code).toBe(0);
-  }
-}
-
-/** The API server learns policies a little later. */
-async function inForce(): Promise<void> {
-  const probe = (what: string) => async () => {
-    const made = await make('default', `probe-${what}`, { finalizers: [finalizers.session] });
-    const refused = (await remove('default', `probe-${what}`)).status === 403;
-    if (!refused) await release('default', `probe-${what}`);
-    return made && refused;
-  };
-  await until(probe('deletion'), { what: 'the policies', timeoutMs: 60_000 });
-  const finalizing = { body: { spec: { phase: 'Finalizing' } }, contentType: mergePatch, token: 'teacher' };
-  const path = `${group}/namespaces/default/examsessions/probe-deletion?dryRun=All`;
-  await until(async () => (await cluster.call('PATCH', path, finalizing)).status === 403, { what: 'the policies' });
-}
-
-interface Wanted {
-  readonly finalizers?: readonly string[];
-  readonly spec?: object;
-  readonly status?: object | ((uid: string) => object);
-  readonly token?: string;
-}
-
-const pathOf = (namespace: string, name: string) => `${group}/namespaces/${namespace}/examsessions/${name}`;
-
-async function make(namespace: string, name: string, { finalizers: held = [], spec, status, token }: Wanted = {}) {
-  const body = { ...sessionOf({ students: 10, ...spec }), metadata: { name, finalizers: held } };
-  const made = await cluster.call('POST', `${group}/namespaces/${namespace}/examsessions`, {
-    body,
-    ...(token && { token }),
-  });
-  expect(made, messageOf(made)).toMatchObject({ status: 201 });
-  const { uid } = made.body.metadata as { uid: string };
-  if (status !== undefined) {
-    const written = { status: typeof status === 'function' ? status(uid) : status };
-    const path = `${pathOf(namespace, name)}/status`;
-    const reply = await cluster.call('PATCH', path, { body: written, contentType: mergePatch });
-    expect(reply, messageOf(reply)).toMatchObject({ status: 200 });
-  }
-  return uid;
-}
-
-const remove = (namespace: string, name: string) => cluster.call('DELETE', pathOf(namespace, name));
-const edit = (namespace: string, name: string, body: object, token?: string) =>
-  cluster.call('PATCH', pathOf(namespace, name), { body, contentType: mergePatch, ...(token && { token }) });
-const release = (namespace: string, name: string) => edit(namespace, name, { metadata: { finalizers: [] } });
-const messageOf = ({ body }: Reply) => String(body.message);
+const make: Guarded['make'] = (...args) => guarded.make(...args);
+const edit: Guarded['edit'] = (...args) => guarded.edit(...args);
+const remove: Guarded['remove'] = (...args) => guarded.remove(...args);
+const release: Guarded['release'] = (...args) => guarded.release(...args);
+const makeNamespace: Guarded['makeNamespace'] = (...args) => guarded.makeNamespace(...args);
 const active = { phase: 'Active' };
 const verified = (value: 'True' | 'False') => (uid: string) => ({
   ...{ uid, phase: value === 'True' ? 'Completed' : 'Exporting' },
