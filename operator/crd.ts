@@ -18,7 +18,10 @@ export interface SchemaNode {
   maxItems?: number;
   items?: SchemaNode;
   properties?: Record<string, SchemaNode>;
+  additionalProperties?: SchemaNode;
   required?: string[];
+  maxProperties?: number;
+  'x-kubernetes-preserve-unknown-fields'?: true;
   'x-kubernetes-list-type'?: 'map' | 'atomic';
   'x-kubernetes-list-map-keys'?: string[];
   'x-kubernetes-validations'?: CelRule[];
@@ -155,24 +158,38 @@ function structural(schema: z.ZodType): SchemaNode {
   return convert(z.toJSONSchema(schema, { target: 'openapi-3.0', io: 'input' }) as Raw);
 }
 
-interface Raw extends SchemaNode {
+interface Raw extends Omit<SchemaNode, 'additionalProperties' | 'items' | 'properties'> {
   properties?: Record<string, Raw>;
   items?: Raw;
   additionalProperties?: unknown;
+  propertyNames?: unknown;
   nullable?: boolean;
 }
 
-function convert({ additionalProperties: _, nullable, ...rest }: Raw): SchemaNode {
-  const { description, type, default: preset, properties, items, pattern, minimum, maximum, ...others } = rest;
+/** Entries of a map of ours at most: CEL rules are judged by what a document may hold. */
+const mostEntries = 64;
+
+/** Fields that are not listed: a map's values, anything at all, or (false) nothing. */
+function others(
+  given: unknown,
+): Pick<SchemaNode, 'additionalProperties' | 'maxProperties' | 'x-kubernetes-preserve-unknown-fields'> {
+  if (typeof given !== 'object' || given === null) return {};
+  if (Object.keys(given).length === 0) return { 'x-kubernetes-preserve-unknown-fields': true };
+  return { additionalProperties: convert(given as Raw), maxProperties: mostEntries };
+}
+
+function convert({ additionalProperties, propertyNames: _, nullable, ...rest }: Raw): SchemaNode {
+  const { description, type, default: preset, properties, items, pattern, minimum, maximum, ...more } = rest;
   return {
     ...(description === undefined ? {} : { description }),
     type,
     ...(preset === undefined || preset === null ? {} : { default: preset }),
-    ...others,
+    ...more,
+    ...others(additionalProperties),
     // zod bounds whole numbers by what JavaScript can count; only bounds of our own are worth telling.
     ...(minimum === undefined || minimum === Number.MIN_SAFE_INTEGER ? {} : { minimum }),
     ...(maximum === undefined || maximum === Number.MAX_SAFE_INTEGER ? {} : { maximum }),
-    ...(type === 'integer' && others.format === undefined ? { format: 'int64' } : {}),
+    ...(type === 'integer' && more.format === undefined ? { format: 'int64' } : {}),
     ...(pattern === undefined ? {} : { pattern: pattern.replaceAll('\\/', '/') }),
     ...(items === undefined ? {} : { items: convert(items), 'x-kubernetes-list-type': 'atomic' as const }),
     // The API server drops an empty one; then a second `kubectl apply` would find a difference.

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { problem } from '#queue/problem.ts';
 import { dateTimePattern, isDateTime } from './datetime.ts';
 import { explainFields } from './fielderrors.ts';
+import { dataKey, objectName, podSchema, quantity, resourcesSchema } from './podschema.ts';
 import { specRules } from './rules.ts';
 import { parseYaml } from './yamltext.ts';
 
@@ -21,7 +22,9 @@ export const sessionDefaults = {
   autoFinalize: false,
   rehearsal: false,
   answers: { perStudent: 200, bytes: 250 },
-  gateway: { studentsPerReplica: 5_000 },
+  auth: { secretRef: { key: 'token.key' } },
+  roster: { configMap: { key: 'roster.csv' } },
+  gateway: { studentsPerReplica: 5_000, autoscale: false },
   redis: { studentsPerShard: 10_000 },
   export: { table: 'EXAM_ANSWERS', batchRows: 5_000, postgres: { port: 5_432, schema: 'public', tls: 'Verify' } },
 } as const satisfies Record<string, unknown>;
@@ -54,6 +57,26 @@ const answersSchema = z
 
 const accessSchema = z
   .strictObject({
+    host: z
+      .string()
+      .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/)
+      .max(253)
+      .optional()
+      .describe(
+        'On a cluster: the host name at which students connect, over TLS. It implies a route to the gateways, the Secret of its certificate, and an allowed origin. Left out: a Service within the cluster.',
+      ),
+    tlsSecret: objectName(
+      "On a cluster: the Secret with the host's certificate. Default: the session's name with -tls.",
+    ).optional(),
+    ingressClass: objectName("On a cluster: the class of the Ingress. Left out: the cluster's default.").optional(),
+    gateway: z
+      .strictObject({
+        name: objectName('The Gateway.'),
+        namespace: objectName("Its namespace. Default: the session's.").optional(),
+        section: objectName('The listener of the Gateway. Left out: every one that fits.').optional(),
+      })
+      .optional()
+      .describe('On a cluster: a Gateway that an HTTPRoute is attached to, in place of an Ingress.'),
     origins: z
       .array(
         z
@@ -72,6 +95,15 @@ const accessSchema = z
 
 const authSchema = z
   .strictObject({
+    secretRef: z
+      .strictObject({
+        name: objectName('The Secret.'),
+        key: dataKey
+          .default(sessionDefaults.auth.secretRef.key)
+          .describe('Its key: at least 32 random bytes as base64url text.'),
+      })
+      .optional()
+      .describe('On a cluster: a Secret with the key that tokens are signed with (HS256). Left out: one is made.'),
     jwksUrl: z
       .string()
       .regex(/^https?:\/\/[!-~]+$/)
@@ -109,6 +141,14 @@ const gatewaySchema = z
       .max(20_000)
       .default(sessionDefaults.gateway.studentsPerReplica)
       .describe('Students that one gateway is planned for.'),
+    minReplicas: z.int().min(1).max(1_000).optional().describe('Gateways at least.'),
+    maxReplicas: z.int().min(1).max(1_000).optional().describe('Gateways at most.'),
+    autoscale: z
+      .boolean()
+      .default(sessionDefaults.gateway.autoscale)
+      .describe('On a cluster: more gateways while their CPUs are busy, up to maxReplicas; fewer only slowly.'),
+    resources: resourcesSchema,
+    pod: podSchema,
   })
   .prefault({})
   .describe("The gateways, which take the students' connections.");
@@ -149,6 +189,12 @@ const redisSchema = z
       .default(sessionDefaults.redis.studentsPerShard)
       .describe('Students that one shard is planned for. Fewer means that a shard is back sooner after a crash.'),
     refill: refillSchema,
+    storage: quantity('On a cluster: size of the volume of each shard. Left out: as planned.'),
+    storageClass: objectName(
+      "On a cluster: class of the shards' volumes. Left out: the operator's default.",
+    ).optional(),
+    resources: resourcesSchema,
+    pod: podSchema,
   })
   .prefault({})
   .describe('The queue: one Redis a shard, with an append-only file that is synced before every acknowledgement.');
@@ -168,10 +214,16 @@ const postgresSchema = z
       .string()
       .min(1)
       .max(63)
-      .describe('Who the exporter is there; docs/postgres.md says what it must be granted.'),
+      .optional()
+      .describe(
+        'Who the exporter is there; docs/postgres.md says what it must be granted. Left out: as credentialsSecret says.',
+      ),
     passwordFile: filePath(
       "A file with the user's password, on one machine; a relative path begins at the data folder.",
     ),
+    credentialsSecret: objectName(
+      'On a cluster: a Secret with username and password, and, where needed, ca.crt, tls.crt and tls.key.',
+    ).optional(),
     schema: z
       .string()
       .regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/)
@@ -213,6 +265,22 @@ const exportSchema = z
       .optional()
       .describe('Into a DuckDB database that is kept with the session. The default when no target is given.'),
     postgres: postgresSchema,
+    keepQueueFor: z
+      .string()
+      .regex(/^[1-9][0-9]{0,4}(h|d)$/)
+      .optional()
+      .describe(
+        'On a cluster: how long the volumes of the queue are kept after the export is verified, such as 72h or 14d. Left out: until somebody deletes them.',
+      ),
+    volume: z
+      .strictObject({
+        storage: quantity('Its size. Left out: as planned.'),
+        storageClass: objectName("Its class. Left out: the operator's default.").optional(),
+      })
+      .optional()
+      .describe('On a cluster: the volume that keeps database, archive and report.'),
+    resources: resourcesSchema,
+    pod: podSchema,
   })
   .prefault({})
   .describe('Where the answers go.');
@@ -222,9 +290,17 @@ const rosterSchema = z
     file: z
       .string()
       .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.csv$/)
+      .optional()
       .describe(
-        'A CSV file beside the session file, one student a line: student, extra minutes. `run -f` copies it into the data folder with the session.',
+        'On one machine: a CSV file beside the session file, one student a line: student, extra minutes. `run -f` copies it into the data folder with the session.',
       ),
+    configMap: z
+      .strictObject({
+        name: objectName('The ConfigMap.'),
+        key: dataKey.default(sessionDefaults.roster.configMap.key).describe('Its key, with the same CSV.'),
+      })
+      .optional()
+      .describe('On a cluster: a ConfigMap with the same CSV.'),
   })
   .optional()
   .describe('The students that are expected, with extra minutes after closesAt for those who have them.');

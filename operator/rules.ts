@@ -62,7 +62,77 @@ export const specRules: readonly SpecRule[] = [
     broken: ({ roster, closesAt }) => roster !== undefined && closesAt === undefined,
     cel: '!has(self.roster) || has(self.closesAt)',
   },
+  {
+    field: 'roster',
+    text: 'takes one of file and configMap: file on one machine, configMap on a cluster',
+    broken: ({ roster }) => isMap(roster) && 'file' in roster === 'configMap' in roster,
+    cel: '!has(self.roster) || has(self.roster.file) != has(self.roster.configMap)',
+  },
+  {
+    field: 'auth',
+    text: 'takes one of secretRef and jwksUrl: keep the one whose tokens are to be believed',
+    broken: ({ auth }) => isMap(auth) && 'secretRef' in auth && 'jwksUrl' in auth,
+    cel: '!has(self.auth) || !has(self.auth.secretRef) || !has(self.auth.jwksUrl)',
+  },
+  {
+    field: 'gateway.replicas',
+    text: 'leaves nothing to choose: remove it, or minReplicas, maxReplicas and autoscale',
+    broken: ({ gateway }) =>
+      isMap(gateway) &&
+      'replicas' in gateway &&
+      ('minReplicas' in gateway || 'maxReplicas' in gateway || gateway.autoscale === true),
+    cel: '!has(self.gateway) || !has(self.gateway.replicas) || !(has(self.gateway.minReplicas) || has(self.gateway.maxReplicas) || (has(self.gateway.autoscale) && self.gateway.autoscale))',
+  },
+  {
+    field: 'gateway.maxReplicas',
+    text: 'must not be less than minReplicas',
+    broken: ({ gateway }) =>
+      isMap(gateway) &&
+      typeof gateway.minReplicas === 'number' &&
+      typeof gateway.maxReplicas === 'number' &&
+      gateway.maxReplicas < gateway.minReplicas,
+    cel: '!has(self.gateway) || !has(self.gateway.minReplicas) || !has(self.gateway.maxReplicas) || self.gateway.minReplicas <= self.gateway.maxReplicas',
+  },
+  {
+    field: 'access.host',
+    text: 'is needed for tlsSecret, ingressClass and gateway: say where students connect, or remove them',
+    broken: ({ access }) =>
+      isMap(access) &&
+      !('host' in access) &&
+      ('tlsSecret' in access || 'ingressClass' in access || 'gateway' in access),
+    cel: '!has(self.access) || has(self.access.host) || !(has(self.access.tlsSecret) || has(self.access.ingressClass) || has(self.access.gateway))',
+  },
+  {
+    field: 'access.ingressClass',
+    text: 'is of an Ingress, and access.gateway takes its place: keep one of them',
+    broken: ({ access }) => isMap(access) && 'ingressClass' in access && 'gateway' in access,
+    cel: '!has(self.access) || !has(self.access.ingressClass) || !has(self.access.gateway)',
+  },
+  {
+    field: 'export.postgres.user',
+    text: 'is needed: say who the exporter is there, or name a credentialsSecret with a username',
+    broken: ({ export: target }) => {
+      const { postgres } = (isMap(target) ? target : {}) as { postgres?: unknown };
+      return isMap(postgres) && !('user' in postgres) && !('credentialsSecret' in postgres);
+    },
+    cel: '!has(self.export) || !has(self.export.postgres) || has(self.export.postgres.user) || has(self.export.postgres.credentialsSecret)',
+  },
+  {
+    field: 'export.postgres.credentialsSecret',
+    text: 'holds what passwordFile and the files of tls hold on one machine: keep it on a cluster, them on one machine',
+    broken: ({ export: target }) => {
+      const { postgres } = (isMap(target) ? target : {}) as { postgres?: unknown };
+      if (!isMap(postgres) || !('credentialsSecret' in postgres)) return false;
+      const tls = isMap(postgres.tls) ? postgres.tls : {};
+      return 'passwordFile' in postgres || 'caFile' in tls || 'certFile' in tls || 'keyFile' in tls;
+    },
+    cel: '!has(self.export) || !has(self.export.postgres) || !has(self.export.postgres.credentialsSecret) || !(has(self.export.postgres.passwordFile) || (has(self.export.postgres.tls) && (has(self.export.postgres.tls.caFile) || has(self.export.postgres.tls.certFile) || has(self.export.postgres.tls.keyFile))))',
+  },
 ];
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
 
 /** A rule over an edit, for the API server alone (`checkEdit` of edit.ts refuses them on one machine). */
 export interface EditRule {

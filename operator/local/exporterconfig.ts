@@ -31,7 +31,7 @@ export function exporterConfig(
     report: folder.export.report,
     receiptPublicKey,
     samples: folder.samples,
-    roster: identity.session.spec.roster === undefined ? null : folder.rosterInForce,
+    roster: identity.session.spec.roster?.file === undefined ? null : folder.rosterInForce,
   };
 }
 

@@ -164,7 +164,8 @@ export async function watchSession(
 /** Changes when the session or its roster was written. */
 async function stampOf(folder: DataFolder, session: ExamSession): Promise<string> {
   const paths = [folder.session];
-  if (session.spec.roster !== undefined) paths.push(folder.roster(session.spec.roster.file));
+  const roster = session.spec.roster?.file;
+  if (roster !== undefined) paths.push(folder.roster(roster));
   const stamps = paths.map(async (path) => {
     const found = await stat(path, { bigint: true }).catch(() => null);
     return found === null ? 'none' : `${found.mtimeNs}:${found.size}:${found.ino}`;

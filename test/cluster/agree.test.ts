@@ -54,6 +54,23 @@ const texts = [
   ...['A', 'Algebra I', 'Ärzte 2', '数学', 'EXAM_1', '', ' x', '-x', 'a\nb', 'x'.repeat(100), 'x'.repeat(128), 'é'],
   ...['X'.repeat(101), 'x'.repeat(129), 'x'.repeat(512), 'x'.repeat(513), '1A', '_A', 'a.csv', '../a.csv', '.csv'],
   ...['https://a', 'http://exam.example.edu:8080', 'https://a/b', 'https://a b', 'https://ä', 'https://a\u00a0b', '*'],
+  ...[
+    '500m',
+    '2',
+    '1.5',
+    '10Gi',
+    '1e9',
+    '512Mi',
+    '-1',
+    '10 Gi',
+    'exam.example.edu',
+    'a-b',
+    'a.b',
+    'A.b',
+    '72h',
+    '14d',
+    '0h',
+  ],
   ...['**', 'ftp://a', 'HTTPS://a', 'A\u2028', 'A\n', 'a\u00a0b', 'true', '1', 'null', '٣', 'Ⅷ', 'a\u0301'],
 ];
 const times = [
@@ -103,7 +120,14 @@ function wrongValuesOf(node: SchemaNode): fc.Arbitrary<unknown> {
   return fc.constantFrom(...texts);
 }
 
-function objectsOf({ properties = {}, required = [] }: SchemaNode): fc.Arbitrary<unknown> {
+function objectsOf(node: SchemaNode): fc.Arbitrary<unknown> {
+  const { properties = {}, required = [], additionalProperties } = node;
+  if (additionalProperties !== undefined) {
+    return fc.dictionary(fc.constantFrom('a', 'app.kubernetes.io/name'), valuesOf(additionalProperties), {
+      maxKeys: 2,
+    });
+  }
+  if (node['x-kubernetes-preserve-unknown-fields']) return fc.constantFrom({}, { nodeAffinity: { any: [1] } });
   const fields = Object.fromEntries(Object.entries(properties).map(([name, child]) => [name, valuesOf(child)]));
   const mostly = fc.record(fields, { requiredKeys: required });
   return fc.oneof(

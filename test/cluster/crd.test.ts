@@ -109,7 +109,7 @@ describe('a good session', () => {
     expect(body.spec).toEqual({
       ...{ students: 10, phase: 'Active', provisionLeadMinutes: 30, graceSeconds: 10, late: 'Refuse' },
       ...{ autoFinalize: false, rehearsal: false, answers: { perStudent: 200, bytes: 250 } },
-      ...{ access: { origins: [] }, auth: {}, gateway: { studentsPerReplica: 5000 } },
+      ...{ access: { origins: [] }, auth: {}, gateway: { studentsPerReplica: 5000, autoscale: false } },
       ...{ redis: { studentsPerShard: 10000, refill: [] }, export: { table: 'EXAM_ANSWERS', batchRows: 5000 } },
     });
   });

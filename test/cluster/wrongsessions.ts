@@ -105,7 +105,7 @@ export const wrongSessions: readonly WrongSession[] = [
   {
     title: 'a roster without a file',
     spec: { closesAt, roster: {} },
-    says: ['spec.roster.file: Required value'],
+    says: ['spec.roster takes one of file and configMap'],
   },
   {
     title: 'a roster from elsewhere',

@@ -38,7 +38,8 @@ describe('the CRD', () => {
     const known = [
       ...['description', 'type', 'default', 'enum', 'format', 'pattern', 'minimum', 'maximum', 'minLength'],
       ...['maxLength', 'maxItems', 'items', 'properties', 'required', 'x-kubernetes-list-type'],
-      ...['x-kubernetes-list-map-keys', 'x-kubernetes-validations'],
+      ...['x-kubernetes-list-map-keys', 'x-kubernetes-validations', 'additionalProperties', 'maxProperties'],
+      'x-kubernetes-preserve-unknown-fields',
     ];
     for (const { path, node } of nodes) expect(known, path).toEqual(expect.arrayContaining(Object.keys(node)));
   });
