@@ -17,7 +17,8 @@ export function duration(text: string): number {
   return total;
 }
 
-/** An option that takes a duration, with a default that --help shows as it is written. */
-export function durationOption(flags: string, description: string, preset: string): Option {
-  return new Option(flags, description).argParser(duration).default(duration(preset), preset);
+/** An option that takes a duration. @param preset its default, which --help shows as it is written; none when left out */
+export function durationOption(flags: string, description: string, preset?: string): Option {
+  const option = new Option(flags, description).argParser(duration);
+  return preset === undefined ? option : option.default(duration(preset), preset);
 }

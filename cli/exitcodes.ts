@@ -33,6 +33,8 @@ const ofProblem: Record<string, number> = {
   ledger_invalid: exitCodes.input,
   sink_file_invalid: exitCodes.input,
   not_a_rehearsal: exitCodes.input,
+  target_invalid: exitCodes.input,
+  kubeconfig_invalid: exitCodes.input,
   no_signing_key: exitCodes.input,
   usage: exitCodes.usage,
   timeout: exitCodes.timeout,

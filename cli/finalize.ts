@@ -1,18 +1,14 @@
 import type { Command } from 'commander';
-import { isFolderInUse } from '#operator/local/lock.ts';
-import type { LocalStatus } from '#operator/local/statusfile.ts';
 import { durationOption } from './duration.ts';
 import { examples } from './examples.ts';
 import { exitCodeOfSignal, exitCodes } from './exitcodes.ts';
 import { startExportProgress } from './exportprogress.ts';
-import { type Folder, openFolder } from './folder.ts';
 import { count, json, line, note, paint } from './output.ts';
-import { setSessionField } from './sessionfile.ts';
+import { openPlace, type Place, type PlaceOptions, type PlaceStatus, placeOptions } from './place.ts';
 import { listenForStop } from './signals.ts';
-import { complaints, followStatus, holds } from './statusfile.ts';
+import { complaints, holds } from './statusfile.ts';
 
-interface Options {
-  readonly data: string;
+interface Options extends PlaceOptions {
   readonly wait?: true;
   readonly timeout: number;
   readonly json?: true;
@@ -20,51 +16,50 @@ interface Options {
 
 /** `untradex finalize`: ends the exam. The running session sees the changed file, seals, exports and verifies. */
 export function registerFinalize(program: Command): void {
-  const command = program
-    .command('finalize')
+  const command = placeOptions(program.command('finalize'))
     .summary('end the exam: seal, export, verify')
     .description(
       "Ends the exam: sets the session's spec.phase to Finalizing, so that it is sealed, exported and verified.",
     )
     .argument('<name>', 'the session')
-    .requiredOption('--data <dir>', "the session's data folder")
     .option('--wait', 'wait for the verdict: exit 0 Verified, 1 Failed, 2 when --timeout is over')
     .addOption(durationOption('--timeout <duration>', 'how long --wait waits', '10m'))
     .option('--json', 'print the status as JSON')
     .action(async (name: string, options: Options) => {
-      process.exitCode = await finalize(await openFolder(options.data, name), options);
+      process.exitCode = await finalize(await openPlace(options, name), options);
     });
   examples(command, [
     'untradex finalize algebra --data exam',
     'untradex finalize algebra --data exam --wait --timeout 30m',
+    'kubectl untradex finalize algebra -n maths --wait',
   ]);
 }
 
-async function finalize(folder: Folder, options: Options): Promise<number> {
-  const changed = await setSessionField(folder.at.session, ['spec', 'phase'], 'Finalizing');
-  const { name } = folder.session.metadata;
+async function finalize(place: Place, options: Options): Promise<number> {
+  const changed = await place.finalize();
+  const { name } = place.session.metadata;
   if (options.wait === undefined) {
     if (options.json) json({ name, phase: 'Finalizing', changed });
     else line(changed ? `${name} is asked to finalize` : `${name} was asked to finalize before`);
     return exitCodes.ok;
   }
-  return waitForVerdict(folder, options);
+  return waitForVerdict(place, options);
 }
 
 /** When nothing changed for so long, perhaps nobody is at work. */
 const quietMs = 10_000;
 
-async function waitForVerdict(folder: Folder, { timeout, json: asJson }: Options): Promise<number> {
+async function waitForVerdict(place: Place, { timeout, json: asJson }: Options): Promise<number> {
   const stop = listenForStop();
   const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(timeout)]);
   const progress = startExportProgress();
-  const hint = `nobody runs this session: start \`untradex run --data ${folder.at.root}\``;
   const quiet = setTimeout(() => {
-    if (!isFolderInUse(folder.at)) progress.say(hint);
+    const hint = place.idle();
+    if (hint !== null) progress.say(hint);
   }, quietMs);
-  let last: LocalStatus | undefined;
+  let last: PlaceStatus | undefined;
   try {
-    for await (const status of followStatus(folder, signal)) {
+    for await (const status of place.followStatus(signal)) {
       quiet.refresh();
       if (status.phase !== last?.phase) progress.say(paint('dim', status.phase, process.stderr));
       last = status;
@@ -77,20 +72,20 @@ async function waitForVerdict(folder: Folder, { timeout, json: asJson }: Options
     stop.release();
   }
   if (asJson) json(last ?? null);
-  return judge(folder, last, asJson === true, stop.by);
+  return judge(place, last, asJson === true, stop.by);
 }
 
-function isOver(status: LocalStatus): boolean {
+function isOver(status: PlaceStatus): boolean {
   return status.phase === 'Failed' || holds(status, 'Verified');
 }
 
 function judge(
-  folder: Folder,
-  status: LocalStatus | undefined,
+  place: Place,
+  status: PlaceStatus | undefined,
   quiet: boolean,
   stoppedBy: 'SIGINT' | 'SIGTERM' | undefined,
 ): number {
-  const { name } = folder.session.metadata;
+  const { name } = place.session.metadata;
   if (status !== undefined && holds(status, 'Verified')) {
     if (!quiet)
       line(
@@ -106,6 +101,6 @@ function judge(
   }
   if (stoppedBy !== undefined) return exitCodeOfSignal(stoppedBy);
   note(`timeout: ${name} is ${status?.phase ?? 'not running'} and not verified yet; it stays asked to finalize`);
-  note(`remedy: see untradex status ${name} --data ${folder.at.root}, or wait longer with --timeout`);
+  note(`remedy: see untradex status ${place.words}, or wait longer with --timeout`);
   return exitCodes.timeout;
 }

@@ -3,7 +3,9 @@ import { version } from '#exporter/version.ts';
 import { registerDemo } from './demo.ts';
 import { fail } from './failure.ts';
 import { registerFinalize } from './finalize.ts';
+import { registerLogs } from './logs.ts';
 import { forgiveClosedOutput } from './output.ts';
+import { registerPause } from './pause.ts';
 import { registerPlan } from './plan.ts';
 import { registerRehearse } from './rehearse.ts';
 import { registerReport } from './report.ts';
@@ -28,6 +30,8 @@ registerFinalize(program);
 registerVerify(program);
 registerReport(program);
 registerToken(program);
+registerPause(program);
+registerLogs(program);
 try {
   await program.parseAsync();
 } catch (error) {

@@ -5,12 +5,13 @@ import { examples } from './examples.ts';
 import { exitCodeOfSignal, exitCodes } from './exitcodes.ts';
 import { openFolder } from './folder.ts';
 import { json } from './output.ts';
-import { fileTarget, folderTarget, type RehearsalTarget } from './rehearsaltarget.ts';
+import { isOnCluster, type PlaceOptions, placeOptions } from './place.ts';
+import type { RehearsalResult } from './rehearsal.ts';
+import { fileTarget, folderTarget } from './rehearsaltarget.ts';
 import { listenForStop } from './signals.ts';
 import { wholeNumber } from './wholenumber.ts';
 
-interface Options {
-  readonly data?: string;
+interface Options extends PlaceOptions {
   readonly target?: string;
   readonly students?: number;
   readonly seconds: number;
@@ -24,15 +25,13 @@ interface Options {
 
 /** `untradex rehearse`: realistic students against a running session that is marked as a rehearsal. */
 export function registerRehearse(program: Command): void {
-  const command = program
-    .command('rehearse')
+  const command = placeOptions(program.command('rehearse'))
     .summary('play realistic students against a running rehearsal')
     .description(
       'Plays realistic students against a running session that is marked `rehearsal: true`, and against no other: ' +
         'a start storm, answers, reloads, broken connections, a late tail, Finish.',
     )
     .argument('<name>', 'the session')
-    .option('--data <dir>', "the session's data folder")
     .option('--target <file>', 'instead of --data: JSON that says where the session is, as Jobs in a cluster get it')
     .option('--students <n>', "students (default: the session's)", wholeNumber(1, 20_000))
     .option('--seconds <n>', 'how long they answer', wholeNumber(1, 86_400), 60)
@@ -46,40 +45,23 @@ export function registerRehearse(program: Command): void {
     .option('--url <url>', 'where the students connect, such as https://host/exam (default: as the status says)')
     .option('--json', 'print the result as JSON')
     .action(async (name: string, options: Options) => {
-      process.exitCode = await rehearse(await openTarget(name, options), options);
+      process.exitCode = await rehearse(name, options);
     });
   examples(command, [
     'untradex rehearse algebra --data exam',
     'untradex rehearse algebra --data exam --students 4000 --seconds 60 --events 25 --ledger ledger.ndjson',
     'untradex rehearse algebra --data exam --kills 4',
+    'kubectl untradex rehearse algebra -n maths --students 500 --ledger ledger.ndjson',
   ]);
 }
 
-async function openTarget(name: string, { data, target, url }: Options): Promise<RehearsalTarget> {
-  if ((data === undefined) === (target === undefined)) {
-    throw problem(
-      'usage',
-      'rehearse takes either --data or --target',
-      'give the data folder of the session: --data DIR',
-    );
-  }
-  return data === undefined ? fileTarget(target!, url) : folderTarget(await openFolder(data, name), url);
-}
-
 /** @returns the exit code: 0 when every answer was acknowledged and every student holds a receipt */
-async function rehearse(target: RehearsalTarget, options: Options): Promise<number> {
-  const { playRehearsal, isComplete, showRehearsal } = await import('./rehearsal.ts');
+async function rehearse(name: string, options: Options): Promise<number> {
+  const { isComplete, showRehearsal } = await import('./rehearsal.ts');
   const stop = listenForStop();
   try {
-    const result = await playRehearsal(target, {
-      students: options.students ?? target.students,
-      durationMs: options.seconds * 1000,
-      events: options.events,
-      kills: options.kills,
-      seed: options.seed ?? randomInt(2 ** 31),
-      ledger: options.ledger,
-      signal: stop.signal,
-    });
+    const onCluster = options.target === undefined && isOnCluster(options);
+    const result = await (onCluster ? playOnCluster : playHere)(name, options, stop.signal);
     if (options.json) json(result);
     else showRehearsal(result);
     if (stop.by !== undefined) return exitCodeOfSignal(stop.by);
@@ -87,4 +69,30 @@ async function rehearse(target: RehearsalTarget, options: Options): Promise<numb
   } finally {
     stop.release();
   }
+}
+
+async function playHere(name: string, options: Options, signal: AbortSignal): Promise<RehearsalResult> {
+  const { data, target: file, url } = options;
+  const target = file === undefined ? await folderTarget(await openFolder(data!, name), url) : fileTarget(file, url);
+  const { playRehearsal } = await import('./rehearsal.ts');
+  return playRehearsal(target, {
+    students: options.students ?? target.students,
+    durationMs: options.seconds * 1000,
+    events: options.events,
+    kills: options.kills,
+    seed: options.seed ?? randomInt(2 ** 31),
+    ledger: options.ledger,
+    signal,
+  });
+}
+
+async function playOnCluster(name: string, options: Options, signal: AbortSignal): Promise<RehearsalResult> {
+  if (options.kills > 0) {
+    throw problem('usage', '--kills is for a session on this machine', 'delete pods with kubectl meanwhile');
+  }
+  const { openClusterPlace } = await import('./cluster/clusterplace.ts');
+  const { rehearseInCluster } = await import('./cluster/rehearsejob.ts');
+  const { students, seconds, events, seed = randomInt(2 ** 31), url, ledger } = options;
+  const place = await openClusterPlace(options, name);
+  return rehearseInCluster(place, { students, seconds, events, seed, url, ledger, signal });
 }

@@ -1,47 +1,46 @@
-import type { Command } from 'commander';
-import type { LocalStatus } from '#operator/local/statusfile.ts';
+import { type Command, Option } from 'commander';
 import { examples } from './examples.ts';
 import { exitCodeOfSignal } from './exitcodes.ts';
-import { type Folder, openFolder } from './folder.ts';
 import { json, line } from './output.ts';
+import { openPlace, type Place, type PlaceOptions, type PlaceStatus, placeOptions } from './place.ts';
 import { listenForStop } from './signals.ts';
-import { followStatus, readStatus } from './statusfile.ts';
 import { showStatus } from './statusview.ts';
 
-interface Options {
-  readonly data: string;
+interface Options extends PlaceOptions {
   readonly watch?: true;
   readonly json?: true;
+  readonly output?: 'json';
 }
 
-/** `untradex status`: where the session stands, as `run` last wrote it. */
+/** `untradex status`: where the session stands, as it was last written. */
 export function registerStatus(program: Command): void {
-  const command = program
-    .command('status')
+  const command = placeOptions(program.command('status'))
     .summary('show where a session stands')
     .description('Shows where the session stands: phase, conditions, students, events, export.')
-    .argument('[name]', 'the session; the one in the folder when left out')
-    .requiredOption('--data <dir>', "the session's data folder")
+    .argument('[name]', 'the session; the only one there when left out')
     .option('-w, --watch', 'show it again at each change, until Ctrl-C')
     .option('--json', 'one line of JSON, the whole status; with --watch one a change')
+    .addOption(new Option('-o, --output <format>', 'json: as --json').choices(['json']))
     .action(async (name: string | undefined, options: Options) => {
-      const folder = await openFolder(options.data, name);
-      if (options.watch) await watch(folder, options.json === true);
-      else show(folder, await readStatus(folder), options.json === true);
+      const place = await openPlace(options, name);
+      const asJson = options.json === true || options.output === 'json';
+      if (options.watch) await watch(place, asJson);
+      else show(place, await place.readStatus(), asJson);
     });
   examples(command, [
     'untradex status --data exam',
     'untradex status algebra --data exam --watch',
     'untradex status --data exam --json',
+    'kubectl untradex status algebra -n maths -w',
   ]);
 }
 
-async function watch(folder: Folder, asJson: boolean): Promise<void> {
+async function watch(place: Place, asJson: boolean): Promise<void> {
   const stop = listenForStop();
   try {
-    for await (const status of followStatus(folder, stop.signal)) {
+    for await (const status of place.followStatus(stop.signal)) {
       if (process.stdout.isTTY && !asJson) process.stdout.write('\x1b[H\x1b[2J'); // Home, clear: one screen that changes.
-      show(folder, status, asJson);
+      show(place, status, asJson);
     }
   } finally {
     stop.release();
@@ -49,9 +48,9 @@ async function watch(folder: Folder, asJson: boolean): Promise<void> {
   process.exitCode = exitCodeOfSignal(stop.by ?? 'SIGINT');
 }
 
-function show(folder: Folder, status: LocalStatus | null, asJson: boolean): void {
+function show(place: Place, status: PlaceStatus | null, asJson: boolean): void {
   if (asJson) json(status);
   else if (status === null)
-    line(`${folder.session.metadata.name} was never run: untradex run --data ${folder.at.root}`);
+    line(`${place.session.metadata.name} has no status yet${place.idle() === null ? '' : `: ${place.idle()}`}`);
   else showStatus(status, Date.now());
 }

@@ -1,9 +1,9 @@
-import type { LocalStatus } from '#operator/local/statusfile.ts';
-import type { Condition } from '#operator/status.ts';
+import type { Condition, SessionStatus } from '#operator/status.ts';
 import { count, line, paint, type Style, section, time } from './output.ts';
+import type { PlaceStatus } from './place.ts';
 
 /** Prints a status for people, in sections. @param now ms since 1970, for ages */
-export function showStatus(status: LocalStatus, now: number): void {
+export function showStatus(status: PlaceStatus, now: number): void {
   line(`${paint('bold', status.name)}  ${paintPhase(status.phase)}${status.url ? `  ${status.url}` : ''}`);
   line();
   section(
@@ -27,11 +27,12 @@ export function showStatus(status: LocalStatus, now: number): void {
   ]);
   line();
   section('Export', exportRows(status));
+  if (status.pids === undefined) return;
   line();
   section('Processes', [
     ['gateways', status.pids.gateway.join(' ') || 'none'],
     ['redis', status.pids.redis.join(' ') || 'none'],
-    ['folder', status.dataDir],
+    ['folder', status.dataDir ?? ''],
   ]);
 }
 
@@ -47,13 +48,13 @@ function describe({ type, status, reason, message, lastTransitionTime }: Conditi
   return `${paint(good ? 'green' : 'yellow', status.padEnd(7))} ${reason}, for ${age}${message ? `: ${message}` : ''}`;
 }
 
-function acknowledgement({ ackMs }: LocalStatus): [string, string][] {
+function acknowledgement({ ackMs }: SessionStatus): [string, string][] {
   return ackMs === null || ackMs === undefined
     ? []
     : [['acknowledged in', `p50 ${time(ackMs.p50)}, p99 ${time(ackMs.p99)}, max ${time(ackMs.max)}`]];
 }
 
-function exportRows({ export: state, redis: { root } }: LocalStatus): [string, string][] {
+function exportRows({ export: state, redis: { root } }: SessionStatus): [string, string][] {
   const rows: [string, string][] = [['root', root ?? 'not sealed yet']];
   if (state === null) return rows;
   const { attempt, step, rows: done, total, rowsPerSecond, report } = state;
