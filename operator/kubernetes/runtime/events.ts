@@ -40,7 +40,7 @@ const hopeless = new Set(['not_leader', 'api_terminating', 'api_forbidden', 'api
 
 /** Writes events of events.k8s.io/v1, one after the other, aside from whoever records them. */
 export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
-  const { api, onError, repeatMs = 30_000 } = options;
+  const { onError, repeatMs = 30_000 } = options;
   const book = createEventSeriesBook();
   /** At most as many as the book knows. */
   const waiting = new Set<EventSeries>();
@@ -74,7 +74,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
   async function attempt(series: EventSeries): Promise<void> {
     const { count } = series;
     try {
-      await write(series);
+      await write(series, options);
       Object.assign(series, { written: count, failures: 0, notBefore: performance.now() + repeatMs });
       if (series.count === count) waiting.delete(series);
     } catch (error) {
@@ -85,20 +85,6 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       waiting.delete(series);
       book.forget(series);
       onError(error);
-    }
-  }
-
-  async function write(series: EventSeries): Promise<void> {
-    const ref = { apiVersion: 'events.k8s.io/v1', kind: 'Event', namespace: series.namespace, name: series.name };
-    const isNew = series.written === 0;
-    try {
-      if (isNew) await api.create(eventOf(series, options));
-      else await api.patch(ref, repeatOf(series), { type: 'merge' });
-    } catch (error) {
-      // An earlier try arrived after all; or the cluster forgot the event, as it does after an hour.
-      if (isNew && isProblem(error) && error.code === 'api_exists') return;
-      if (isNew || !isProblem(error) || error.code !== 'api_not_found') throw error;
-      await api.create(eventOf(series, options));
     }
   }
 
@@ -127,6 +113,21 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       waiting.clear();
     },
   };
+}
+
+async function write(series: EventSeries, options: EventRecorderOptions): Promise<void> {
+  const { api } = options;
+  const ref = { apiVersion: 'events.k8s.io/v1', kind: 'Event', namespace: series.namespace, name: series.name };
+  const isNew = series.written === 0;
+  try {
+    if (isNew) await api.create(eventOf(series, options));
+    else await api.patch(ref, repeatOf(series), { type: 'merge' });
+  } catch (error) {
+    // An earlier try arrived after all; or the cluster forgot the event, as it does after an hour.
+    if (isNew && isProblem(error) && error.code === 'api_exists') return;
+    if (isNew || !isProblem(error) || error.code !== 'api_not_found') throw error;
+    await api.create(eventOf(series, options));
+  }
 }
 
 function earliest(waiting: ReadonlySet<EventSeries>): EventSeries | null {

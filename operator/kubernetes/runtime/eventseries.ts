@@ -43,16 +43,22 @@ const windowMs = 600_000;
 /** Different notes of one object and reason within that time; more are counted as one, under the words of the last. */
 const mostNotes = 10;
 /** Series that are known at the same time. */
-const mostSeries = 1_000;
+const mostSeries = 4_000;
 const longestNote = 1_000;
 
-/** Which events continue which. Bounded: 1,000 series; those that are over go first, then nothing new is taken. */
+/**
+ * Which events continue which. Bounded: of 4,000 series, the one that was not seen for longest is forgotten, and its
+ * next event begins a new one; when all of them still wait to be written, nothing new is taken.
+ */
 export function createEventSeriesBook(): EventSeriesBook {
+  /** Those seen last are last. */
   const book = new Map<string, EventSeries>();
 
-  function dropOld(unixMs: number): void {
+  function makeRoom(unixMs: number): void {
     for (const [key, { lastAt, count, written }] of book) {
-      if (unixMs - lastAt >= windowMs && count === written) book.delete(key);
+      const isOld = unixMs - lastAt >= windowMs;
+      if (!isOld && book.size < mostSeries) return;
+      if (count === written) book.delete(key);
     }
   }
 
@@ -66,12 +72,14 @@ export function createEventSeriesBook(): EventSeriesBook {
 
   return {
     count(note, unixMs) {
-      dropOld(unixMs);
+      makeRoom(unixMs);
       const key = keyOf(note);
       const known = book.get(key);
       if (known !== undefined) {
         known.count += 1;
         known.lastAt = unixMs;
+        book.delete(key);
+        book.set(key, known);
         return known;
       }
       if (book.size >= mostSeries) return null;

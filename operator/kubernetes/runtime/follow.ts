@@ -1,21 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { backoff } from '#queue/backoff.ts';
 import { isProblem, type Problem, problem } from '#queue/problem.ts';
-import type { Api, KindRef, KubeObject, ListQuery, WatchEvent } from './api.ts';
-import { keyOf, type ObjectKey, type Store } from './store.ts';
+import type { Api, KindRef, ListQuery, WatchEvent } from './api.ts';
+import type { Mirror, MirrorOptions } from './mirror.ts';
 
-export interface FollowOptions {
+export interface FollowOptions extends MirrorOptions {
   readonly api: Pick<Api, 'pages' | 'watch'>;
   readonly kind: KindRef;
   /** All namespaces when left out. */
   readonly namespace?: string;
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
-  /** Told of everything that went wrong. Nothing needs to be done: it is tried again. */
-  readonly onError: (error: unknown, what: InformerTrouble) => void;
-  /** Keeps what is needed of an object, so that the cache stays small. Managed fields are dropped before. */
-  readonly transform?: (object: KubeObject) => KubeObject;
-  /** A watch this old is begun again with a list, should an event ever have been lost; 1 h when left out. */
+  /** A list this old is made again when its watch ends, should an event ever have been lost; 1 h when left out. */
   readonly relistMs?: number;
   /** A watch that brings nothing, not even a bookmark, for so long is begun again; 120 s when left out. */
   readonly silenceMs?: number;
@@ -24,14 +20,9 @@ export interface FollowOptions {
   readonly metrics?: { watchRestarted(kind: string, reason: string): void };
 }
 
-/** What did not work: reading, or code that was called with what was read. */
-export type InformerTrouble = 'list' | 'watch' | 'onChange' | 'transform';
-
-/** What is kept like the server has it, and who is told. */
-export interface Followed {
-  readonly store: Store;
-  tell(key: ObjectKey, object: KubeObject | null): void;
-  /** A whole list is in the store. */
+/** Told of how the following goes. */
+export interface FollowListener {
+  /** A whole list is in the mirror. */
   onListed(): void;
   /** False when a list or a watch failed; true when a watch stands. */
   onHealth(healthy: boolean): void;
@@ -43,7 +34,7 @@ const shortestWatchMs = 1_000;
 const watchSeconds = { least: 240, most: 300 };
 
 /**
- * Keeps a store like the objects on the server, until `signal` is given. Never rejects.
+ * Keeps a mirror like the objects on the server, until `signal` is given. Never rejects.
  *
  *     listing ──all pages read──▶ watching ──ended in good order──▶ watching, from where it was
  *        ▲                           │
@@ -54,15 +45,21 @@ const watchSeconds = { least: 240, most: 300 };
  * them short again. Before a watch goes on, a list of one object tells how far the server is: when that is behind us,
  * etcd was restored from a backup, and a watch from our future would stay silent.
  */
-export async function follow(options: FollowOptions, followed: Followed, signal: AbortSignal): Promise<void> {
+export async function follow(
+  options: FollowOptions,
+  mirror: Mirror,
+  { onListed, onHealth }: FollowListener,
+  signal: AbortSignal,
+): Promise<void> {
   const { api, onError, metrics, kind, pause = { first: 500, most: 30_000 }, relistMs = 3_600_000 } = options;
   const { silenceMs = 120_000 } = options;
-  const onOpen = () => followed.onHealth(true);
+  const onOpen = () => onHealth(true);
   const query = queryOf(options);
   /** How far we have come; null: nothing is known, and a list comes first. */
   let at: string | null = null;
   let listedAt = 0;
   let failures = 0;
+  let wentBack = false;
 
   while (!signal.aborted) {
     try {
@@ -73,8 +70,12 @@ export async function follow(options: FollowOptions, followed: Followed, signal:
   }
 
   async function round(): Promise<void> {
-    if (at === null || performance.now() - listedAt > relistMs) at = await list();
-    else await checkHistory(at);
+    if (at === null || performance.now() - listedAt > relistMs) {
+      at = await mirror.replace(api.pages(query, { signal }), wentBack);
+      wentBack = false;
+      listedAt = performance.now();
+      onListed();
+    } else await checkHistory(at);
     const [from, startedAt] = [at, performance.now()];
     const timeoutSeconds = randomSeconds();
     await api.watch(query, { resourceVersion: from, timeoutSeconds, silenceMs, onOpen, signal }, onEvent);
@@ -89,58 +90,34 @@ export async function follow(options: FollowOptions, followed: Followed, signal:
     onError(error, at === null ? 'list' : 'watch');
     if (code === 'api_gone') at = null;
     metrics?.watchRestarted(kind.kind, code);
-    followed.onHealth(false);
+    onHealth(false);
     await sleep(backoff(failures, pause), undefined, { signal }).catch(() => {});
     failures += 1;
   }
 
-  async function list(): Promise<string> {
-    const seen = new Set<string>();
-    let resourceVersion = '';
-    for await (const page of api.pages(query, { signal })) {
-      for (const object of page.items) {
-        seen.add(idOf(keyOf(object)));
-        take(object);
-      }
-      resourceVersion = page.resourceVersion;
-    }
-    for (const key of followed.store.keys()) if (!seen.has(idOf(key))) lose(key);
-    listedAt = performance.now();
-    followed.onListed();
-    return resourceVersion;
-  }
-
   async function checkHistory(known: string): Promise<void> {
     const { value } = await api.pages(query, { limit: 1, signal }).next();
-    if (value !== undefined && isBehind(value.resourceVersion, known)) throw historyWentBack();
+    if (value !== undefined) checkVersion(value.resourceVersion, known);
+  }
+
+  function checkVersion(version: string, known: string): void {
+    if (!isBehind(version, known)) return;
+    wentBack = true;
+    throw historyWentBack();
   }
 
   function onEvent({ type, object }: WatchEvent): void {
     if (signal.aborted) return;
     const { resourceVersion = '' } = object.metadata;
-    if (at !== null && isBehind(resourceVersion, at)) throw historyWentBack();
-    if (type === 'DELETED') lose(keyOf(object));
-    else if (type !== 'BOOKMARK') take(object);
+    if (at !== null) checkVersion(resourceVersion, at);
+    if (type === 'DELETED') mirror.lose(object);
+    else if (type !== 'BOOKMARK') mirror.take(object);
     progress(resourceVersion);
   }
 
   function progress(resourceVersion: string): void {
     at = resourceVersion;
     failures = 0;
-  }
-
-  function take(object: KubeObject): void {
-    const key = keyOf(object);
-    const before = followed.store.get(key.namespace, key.name);
-    if (before !== null && isSame(before, object)) return;
-    const kept = slimmed(object, options);
-    followed.store.put(kept);
-    followed.tell(key, kept);
-  }
-
-  function lose(key: ObjectKey): void {
-    followed.store.drop(key);
-    followed.tell(key, null);
   }
 }
 
@@ -157,29 +134,10 @@ function queryOf({ kind, namespace, labelSelector, fieldSelector }: FollowOption
   };
 }
 
-function idOf({ namespace, name }: ObjectKey): string {
-  return `${namespace}/${name}`;
-}
-
-function isSame({ metadata: one }: KubeObject, { metadata: other }: KubeObject): boolean {
-  return one.uid === other.uid && one.resourceVersion === other.resourceVersion;
-}
-
 /** Versions of one kind can be compared as numbers (KEP-5504). Versions that are none tell nothing. */
 function isBehind(version: string, other: string): boolean {
   const isNumber = /^\d+$/;
   return isNumber.test(version) && isNumber.test(other) && BigInt(version) < BigInt(other);
-}
-
-function slimmed(object: KubeObject, { transform, onError }: FollowOptions): KubeObject {
-  const { managedFields: _, ...metadata } = object.metadata;
-  const slim = { ...object, metadata };
-  try {
-    return transform?.(slim) ?? slim;
-  } catch (error) {
-    onError(error, 'transform');
-    return slim;
-  }
 }
 
 function endedAtOnce(): Problem {

@@ -1,9 +1,10 @@
 import type { KubeObject } from './api.ts';
-import { type Followed, type FollowOptions, follow } from './follow.ts';
+import { type FollowOptions, follow } from './follow.ts';
+import { createMirror } from './mirror.ts';
 import { startResync } from './resync.ts';
 import { createStore, type ObjectKey } from './store.ts';
 
-export type { InformerTrouble } from './follow.ts';
+export type { InformerTrouble } from './mirror.ts';
 export type { ObjectKey } from './store.ts';
 
 export interface InformerOptions extends FollowOptions {
@@ -49,7 +50,7 @@ export function createInformer(options: InformerOptions): Informer {
   let ended: Promise<void> = Promise.resolve();
 
   async function run(signal: AbortSignal): Promise<void> {
-    const tell: Followed['tell'] = (key, object) => {
+    const tell = (key: ObjectKey, object: KubeObject | null) => {
       if (!signal.aborted)
         reportingErrors(
           () => onChange(key, object),
@@ -60,7 +61,7 @@ export function createInformer(options: InformerOptions): Informer {
       const object = store.get(key.namespace, key.name);
       if (object !== null) tell(key, object);
     });
-    await follow(options, { store, tell, onListed, onHealth }, signal);
+    await follow(options, createMirror(store, tell, options), { onListed, onHealth }, signal);
     endResync();
   }
 
