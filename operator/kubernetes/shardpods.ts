@@ -12,15 +12,19 @@ export interface WantedPods {
   readonly revision: string | null;
 }
 
-/**
- * Which pods are to be deleted, so that they are made anew with what is wanted now. Pure.
- *
- * - Of another incarnation: at once. Its data was given up, and nobody is sent to it.
- * - Of an older template, and not working (no node, no image, keeps ending): at once. Nothing is lost by it, and a
- *   StatefulSet leaves such a pod as it is.
- * - Of another shape, and working: one at a time, while all others are ready.
- */
-export function podsToReplace(ref: SessionRef, pods: readonly PodView[], wanted: WantedPods): readonly PodView[] {
+/** Pods that are to be deleted, so that they are made anew with what is wanted now. */
+export interface Replacement {
+  /**
+   * Of another incarnation: its data was given up, and nobody is sent to it. Or of an older template and not working (no
+   * node, no image, keeps ending): nothing is lost by it, and a StatefulSet leaves such a pod as it is.
+   */
+  readonly atOnce: readonly PodView[];
+  /** Of another shape, and working, as are all others: one at a time, when every shard has loaded its file. */
+  readonly next: PodView | null;
+}
+
+/** Which pods are to be replaced now. Pure. */
+export function podsToReplace(ref: SessionRef, pods: readonly PodView[], wanted: WantedPods): Replacement {
   const names = objectNames(ref);
   const byName = new Map(pods.map((pod) => [pod.metadata.name, pod]));
   const shards = wanted.incarnations.map((incarnation, shard) => {
@@ -34,7 +38,7 @@ export function podsToReplace(ref: SessionRef, pods: readonly PodView[], wanted:
   const others = living.filter((one) => !atOnce.includes(one));
   const next = others.find(({ pod }) => shapeOf(pod) !== wanted.shape && isReady(pod));
   const areReady = others.length === shards.length && others.every(({ pod }) => isReady(pod));
-  return [...atOnce.map(({ pod }) => pod), ...(next !== undefined && areReady ? [next.pod] : [])];
+  return { atOnce: atOnce.map(({ pod }) => pod), next: next !== undefined && areReady ? next.pod : null };
 }
 
 function isOutdated(pod: PodView, { shape, revision }: WantedPods): boolean {

@@ -27,6 +27,7 @@ import {
 import type { Api, KubeObject, ObjectRef } from './runtime/api.ts';
 import type { SessionKeys } from './sessionkeys.ts';
 import { type ClaimView, shardFault } from './shardfault.ts';
+import { answersPing } from './shardping.ts';
 import { isWorking, podsToReplace } from './shardpods.ts';
 import { type RedisWishes, redisInputs, shardSizes } from './shardsizes.ts';
 
@@ -65,6 +66,8 @@ export interface ClusterShardsParts {
   readonly log: Pick<Logger, 'warn'>;
   /** ms since 1970. */
   readonly now?: () => number;
+  /** Whether a shard takes commands; left out: it is asked. */
+  readonly isServing?: (endpoint: Endpoint) => Promise<boolean>;
 }
 
 /** After this somebody should look why the StatefulSet's controller makes no pod. */
@@ -72,6 +75,7 @@ const podMissingMs = 60_000;
 
 export function createClusterShards(parts: ClusterShardsParts): ClusterShards {
   const { api, ref, owner, settings, session, identity, keys, cache, log, now = Date.now } = parts;
+  const { isServing = answersPing } = parts;
   const part = { ref, owner };
   const names = objectNames(ref);
   const at: ObjectRef = { apiVersion: 'apps/v1', kind: 'StatefulSet', namespace: ref.namespace, name: names.redis };
@@ -188,11 +192,24 @@ export function createClusterShards(parts: ClusterShardsParts): ClusterShards {
       shape: shapeOf(spec!.template),
       revision: (isSeen && status.updateRevision) || null,
     };
-    if (podsToReplace(ref, cache.pods('redis'), wanted).length === 0) return;
-    const live = await api.list({ apiVersion: 'v1', kind: 'Pod', namespace: ref.namespace, labelSelector: selector() });
-    for (const { metadata: pod } of podsToReplace(ref, live.items, wanted)) {
-      await api.remove({ apiVersion: 'v1', kind: 'Pod', namespace: ref.namespace, name: pod.name }, { uid: pod.uid! });
+    const cached = podsToReplace(ref, cache.pods('redis'), wanted);
+    if (cached.atOnce.length === 0 && cached.next === null) return;
+    const kind = { apiVersion: 'v1', kind: 'Pod', namespace: ref.namespace };
+    const live = (await api.list({ ...kind, labelSelector: selector() })).items as PodView[];
+    const { atOnce, next } = podsToReplace(ref, live, wanted);
+    const isNext = next !== null && (await areAllServing(live));
+    for (const { metadata: pod } of isNext ? [...atOnce, next] : atOnce) {
+      await api.remove({ ...kind, name: pod.name }, { uid: pod.uid! });
     }
+  }
+
+  async function areAllServing(pods: readonly PodView[]): Promise<boolean> {
+    const byName = new Map(pods.map((pod) => [pod.metadata.name, pod]));
+    const answers = identity.value.shards.map(async ({ shard, incarnation }) => {
+      const endpoint = endpointOf(byName.get(names.redisPod(shard)), shard, incarnation);
+      return endpoint !== null && (await isServing(endpoint));
+    });
+    return (await Promise.all(answers)).every(Boolean);
   }
 
   function selector(): string {

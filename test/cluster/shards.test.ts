@@ -145,10 +145,14 @@ describe('a shard that was given up', () => {
 });
 
 describe('more memory', () => {
-  test('comes to one pod at a time, while all others are ready', async () => {
+  test('comes to one pod at a time, while all others are ready and have loaded their files', async () => {
     const world = await bornWorld();
     const [first, second] = await uids(world);
-    const shards = await world.open({ students: 8000 });
+    let slow: string | null = '10.0.0.2';
+    const shards = await world.open({ students: 8000, isServing: async ({ host }) => host !== slow });
+    await shards.apply(larger);
+    expect(await uids(world)).toEqual([first, second]);
+    slow = null;
     await shards.apply(larger);
     expect(shards.identity.value.shards.map(({ maxmemoryBytes }) => maxmemoryBytes)).toEqual([1024 * MiB, 1024 * MiB]);
     expect(await uids(world)).toEqual([second]);

@@ -6,6 +6,7 @@ import type { Api, KindRef, KubeObject } from '#operator/kubernetes/runtime/api.
 import { ensureSessionKeys, type SessionKeys } from '#operator/kubernetes/sessionkeys.ts';
 import { type ClusterShards, createClusterShards } from '#operator/kubernetes/shards.ts';
 import type { RedisWishes } from '#operator/kubernetes/shardsizes.ts';
+import type { Endpoint } from '#queue/client.ts';
 import { ownerOf, refOf, settings } from '#test/operator/kubernetes/gatewayparts.ts';
 import { sessionWith } from '#test/operator/kubernetes/shardparts.ts';
 
@@ -39,6 +40,8 @@ export interface Open {
   readonly images?: { readonly untradex: string; readonly redis: string };
   readonly api?: Api;
   readonly now?: () => number;
+  /** Whether shards have loaded their files: there is nothing to ask here. */
+  readonly isServing?: (endpoint: Endpoint) => Promise<boolean>;
 }
 
 export interface Opened extends ClusterShards {
@@ -87,7 +90,15 @@ export async function shardWorld(api: Api): Promise<ShardWorld> {
   const status = (kind: keyof typeof kinds, name: string, body: object) =>
     api.patch(at(kind, name), { status: body }, { type: 'merge', subresource: 'status' });
 
-  async function open({ redis, students, version = settings.version, images, api: through = api, now }: Open = {}) {
+  async function open({
+    redis,
+    students,
+    version = settings.version,
+    images,
+    api: through = api,
+    now,
+    isServing = async () => true,
+  }: Open = {}) {
     let [pods, claims, cached]: [KubeObject[], KubeObject[], KubeObject | null] = [[], [], null];
     const refresh = async () => {
       [pods, claims, cached] = await Promise.all([list('Pod'), list('PersistentVolumeClaim'), statefulSet()]);
@@ -98,7 +109,7 @@ export async function shardWorld(api: Api): Promise<ShardWorld> {
     const keys = await ensureSessionKeys(through, ref, owner, identity);
     const shards = createClusterShards({
       ...{ api: through, ref, owner, identity, keys, session: () => session, settings: { ...settings, version } },
-      ...{ log: { warn: () => {} }, ...(now && { now }) },
+      ...{ log: { warn: () => {} }, ...(now && { now }), isServing },
       cache: { pods: () => pods, claims: () => claims, statefulSet: () => cached },
     });
     return { ...shards, identity, keys, refresh };

@@ -48,7 +48,8 @@ function podOf({ incarnation, shape, revision, state }: Situation, shard: number
 function replaced(shards: readonly Situation[]): number[] {
   const pods = shards.flatMap((one, shard) => (one.state === 'missing' ? [] : [podOf(one, shard, shards.length)]));
   const wanted = { incarnations: shards.map(() => 'current'), shape: 'current', revision: 'current' };
-  const names = podsToReplace(ref, pods, wanted).map(({ metadata }) => metadata.name);
+  const { atOnce, next } = podsToReplace(ref, pods, wanted);
+  const names = [...atOnce, ...(next === null ? [] : [next])].map(({ metadata }) => metadata.name);
   return names.map((name) => shards.findIndex((_, shard) => objectNames(ref).redisPod(shard) === name));
 }
 
@@ -109,7 +110,7 @@ test('in the end every pod is as it is wanted, and then nothing is replaced', ()
 test('a pod that nobody of us made goes at once, and one that the controller has not caught up with stays', () => {
   const stranger = { ...podOf(current, 0, 1), metadata: { name: objectNames(ref).redisPod(0) } };
   const wanted = { incarnations: ['current'], shape: 'current', revision: null };
-  expect(podsToReplace(ref, [stranger], wanted)).toEqual([stranger]);
+  expect(podsToReplace(ref, [stranger], wanted)).toEqual({ atOnce: [stranger], next: null });
   const pending = podOf({ ...current, revision: 'older', state: 'pending' }, 0, 1);
-  expect(podsToReplace(ref, [pending], wanted)).toEqual([]);
+  expect(podsToReplace(ref, [pending], wanted)).toEqual({ atOnce: [], next: null });
 });
