@@ -14,17 +14,23 @@ const variable = 'KUBEBUILDER_ASSETS';
 /** What an API server without a cluster takes. */
 const apiServerPrograms = ['etcd', 'kube-apiserver', 'kubectl'];
 /** What a whole cluster of one node takes beside those, and beside what findcontainers.cjs finds. */
-const nodePrograms = ['kube-controller-manager', 'kube-scheduler', 'kubelet', 'kube-proxy', 'coredns', 'pause'];
+const nodePrograms = [
+  'kube-controller-manager',
+  'kube-scheduler',
+  'kubelet',
+  'kube-proxy',
+  'coredns',
+  'pause',
+  'probe',
+];
 const clusterPrograms = apiServerPrograms.concat(nodePrograms, 'helm');
-
-/** Our own program: its source is its version, and what PATH calls `pause` is something else. */
-const pauseSource = path.join(__dirname, 'kubernetes', 'pause', 'main.go');
 
 /** What comes in one version, and from one place. All that is not named here belongs to Kubernetes. */
 const bundles = {
   coredns: { folder: () => 'coredns-1.15.0' },
   helm: { folder: () => 'helm-4.3.1' },
-  pause: { folder: () => `pause-${digestOf(pauseSource)}`, own: true },
+  pause: ownBundle('pause'),
+  probe: ownBundle('probe'),
 };
 const kubernetes = { folder: () => `kubernetes-${version}` };
 
@@ -32,8 +38,11 @@ function bundleOf(program) {
   return bundles[program] || kubernetes;
 }
 
-function digestOf(file) {
-  return createHash('sha256').update(fs.readFileSync(file)).digest('hex').slice(0, 12);
+/** A program of ours: its source is its version, and what PATH calls by its name is something else. */
+function ownBundle(name) {
+  const source = path.join(__dirname, 'kubernetes', name, 'main.go');
+  const digest = () => createHash('sha256').update(fs.readFileSync(source)).digest('hex').slice(0, 12);
+  return { folder: () => `${name}-${digest()}`, own: true };
 }
 
 /**

@@ -8,6 +8,7 @@ type ClusterProgram =
   | 'kube-proxy'
   | 'coredns'
   | 'pause'
+  | 'probe'
   | 'helm';
 /** Where each program is; null when some are nowhere. Without `programs`: those that an API server takes. */
 export function findKubernetes<Program extends string = ApiServerProgram>(

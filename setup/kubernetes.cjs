@@ -18,6 +18,7 @@ const stampFlags = Object.keys(stamp).map((name) => `-X k8s.io/component-base/ve
 const ownModules = {
   etcd: '.',
   pause: '.',
+  probe: '.',
   coredns: 'github.com/coredns/coredns',
   helm: 'helm.sh/helm/v4/cmd/helm',
 };
@@ -123,7 +124,7 @@ const downloadWithinMs = 600000;
 /** One `go build` for all packages of a module, which share most of their dependencies. */
 async function build(go, module, packages, work) {
   const cwd = path.join(__dirname, 'kubernetes', module);
-  const env = { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-mod=readonly', GOWORK: 'off' };
+  const env = { ...process.env, ...platformOf(module), CGO_ENABLED: '0', GOFLAGS: '-mod=readonly', GOWORK: 'off' };
   say(`${module}: downloading modules ...`);
   const listed = await output(go, ['list', '-deps'].concat(packages), { cwd, timeoutMs: downloadWithinMs });
   const flags = ['build', '-v', '-trimpath', '-buildvcs=false', '-ldflags', ['-s', '-w'].concat(stampFlags).join(' ')];
@@ -134,6 +135,11 @@ async function build(go, module, packages, work) {
     { cwd, env },
     (lines) => `${module}: ${lines} of at most ${listed.split('\n').length} packages compiled`,
   );
+}
+
+/** What runs in containers alone is for Linux, wherever it is built. */
+function platformOf(module) {
+  return ['pause', 'probe'].includes(module) ? { GOOS: 'linux' } : {};
 }
 
 const tellEveryMs = 15000;

@@ -4,8 +4,8 @@
 // Plain JavaScript in the syntax of Node 12, so that any Node can start it.
 
 const path = require('path');
+const { ensureCluster } = require('./cluster.cjs');
 const { ensureDependencies } = require('./dependencies.cjs');
-const { ensureKubernetes } = require('./kubernetes.cjs');
 const { pickNode, runNode } = require('./node.cjs');
 const { ensurePostgres } = require('./postgres.cjs');
 const { ensureRedis } = require('./redis.cjs');
@@ -19,7 +19,7 @@ const commands = {
   demo: { file: 'cli/main.ts', args: ['demo'], redis: true },
   test: { file: 'setup/check.ts', redis: true, postgres: true },
   'test:long': { file: 'setup/check.ts', args: ['--long'], redis: true, postgres: true },
-  'test:cluster': { file: 'setup/check.ts', args: ['--cluster'], redis: true, kubernetes: true },
+  'test:cluster': { file: 'setup/check.ts', args: ['--cluster'], redis: true, cluster: true },
   bench: { file: 'bench/main.ts', redis: true },
   crds: { file: 'crds/generate.ts' },
   bundle: { file: 'setup/bundle.ts' },
@@ -34,7 +34,7 @@ async function run(name, args, env) {
   const node = pickNode(root, env);
   if (command.redis) await ensureRedis(env);
   if (command.postgres) await ensurePostgres(env);
-  if (command.kubernetes) await ensureKubernetes(env);
+  if (command.cluster) await ensureCluster(env);
   if (!command.file) return 0;
   return runNode(node, [path.join(root, command.file)].concat(command.args || [], args), env);
 }

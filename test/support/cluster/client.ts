@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Agent, type RequestOptions, request } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { KubeConfig } from '@kubernetes/client-node';
+import { findKubernetes } from '#setup/findkubernetes.cjs';
 import { type CommandOptions, type Ended, runCommand } from './command.ts';
 
 export interface CallOptions {
@@ -84,4 +85,12 @@ export function createTool(program: string, kubeconfig: string, homes: Readonly<
 
 export function helmHomes(folder: string): Record<string, string> {
   return { HELM_CACHE_HOME: folder, HELM_CONFIG_HOME: folder, HELM_DATA_HOME: folder };
+}
+
+/** @throws when they are not found */
+export function findTools(env: NodeJS.ProcessEnv): { readonly kubectl: string; readonly helm: string } {
+  const { kubectl } = findKubernetes(env) ?? findKubernetes({ ...env, KUBEBUILDER_ASSETS: '' }, ['kubectl']) ?? {};
+  const { helm } = findKubernetes(env, ['helm']) ?? {};
+  if (kubectl && helm) return { kubectl, helm };
+  throw new Error('there is no kubectl or no helm: run npm run test:cluster, which builds them, or put them on PATH');
 }

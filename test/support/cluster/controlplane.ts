@@ -34,7 +34,7 @@ export async function startApi({ node, place, accounts, programs }: Parts, call:
 }
 
 /** Starts what acts on the objects of the API. There is one of each, so nobody elects a leader. */
-export function startControllers({ node, accounts, programs }: Parts): { manager: Running; scheduler: Running } {
+export function startControllers({ node, place, accounts, programs }: Parts): { manager: Running; scheduler: Running } {
   return {
     manager: node.start('kube-controller-manager', [
       programs['kube-controller-manager'],
@@ -42,6 +42,7 @@ export function startControllers({ node, accounts, programs }: Parts): { manager
       ...[`--service-account-private-key-file=${accounts.signingKey}`, '--use-service-account-credentials'],
       // What pods trust: the API server's certificate, which is its own authority.
       `--root-ca-file=${accounts.certificate}`,
+      `--flex-volume-plugin-dir=${join(place.folder, 'volume-plugins')}`,
     ]),
     scheduler: node.start('kube-scheduler', [
       programs['kube-scheduler'],

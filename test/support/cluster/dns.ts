@@ -4,15 +4,21 @@ import type { Accounts } from './accounts.ts';
 import type { Running, TestNode } from './node.ts';
 import type { Place } from './place.ts';
 
-/** Starts CoreDNS on the node, beside the pods, and says nothing about names outside of the cluster. */
+/** Starts CoreDNS on the node, beside the pods. It knows no name outside of the cluster, and says so. */
 export function startDns(node: TestNode, place: Place, accounts: Accounts, coredns: string): Running {
   const file = join(place.folder, 'Corefile');
-  const config = `.:53 {
+  const config = `cluster.local:53 in-addr.arpa:53 {
   bind ${place.nodeAddress}
   errors
-  kubernetes cluster.local in-addr.arpa {
+  kubernetes {
     kubeconfig ${accounts.kubeconfig('system:coredns')} test
     pods insecure
+  }
+}
+.:53 {
+  bind ${place.nodeAddress}
+  template ANY ANY {
+    rcode NXDOMAIN
   }
 }
 `;

@@ -1,16 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from '../until.ts';
 import { makeControlGroups, removeControlGroups } from './cgroups.ts';
@@ -25,8 +15,8 @@ import type { Place } from './place.ts';
  * away its mounts, bridges, routes and firewall rules, which nobody else ever saw. So nothing outlives us but a folder
  * and empty control groups, and those are removed by the next one who takes the place.
  *
- * Inside, /run, /var/log and /var/lib/cni are empty and in memory, and the settings of the kernel that a kubelet
- * changes for the whole machine (to panic on an oops, to overcommit memory) are copies.
+ * Inside, /run and /var/log are empty and in memory, what is written to /var/lib is in memory too, and the settings of
+ * the kernel that a kubelet changes for the whole machine (to panic on an oops, to overcommit memory) are copies.
  */
 export interface TestNode {
   /** Starts a program that runs as long as the node; what it says goes to `NAME.log` in `logs`. */
@@ -57,7 +47,7 @@ export interface NodeOptions {
 export async function openNode({ place, pause, env }: NodeOptions): Promise<TestNode> {
   await clear(place, env);
   const logs = join(place.folder, 'log');
-  mkdirSync(logs, { recursive: true });
+  for (const folder of [place.folder, logs]) mkdirSync(folder, { mode: 0o700 });
   makeControlGroups(place.name);
   const holder = await makeNamespaces(place, pause, env);
   const enter = ['nsenter', '--target', String(holder.first), '--mount', '--pid', '--net', '--'];
@@ -86,8 +76,8 @@ set -e
 mount --make-rshared /
 mount -t tmpfs -o mode=755 run /run
 mount -t tmpfs -o mode=755 log /var/log
-mkdir -p /var/lib/cni
-mount -t tmpfs -o mode=755 cni /var/lib/cni
+mkdir -p /run/var-lib/upper /run/var-lib/work
+mount -t overlay -o lowerdir=/var/lib,upperdir=/run/var-lib/upper,workdir=/run/var-lib/work var-lib /var/lib
 copies=$1
 shift
 for setting in vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops \\
@@ -201,12 +191,6 @@ async function clear(place: Place, env: NodeJS.ProcessEnv): Promise<void> {
   await removeLink(place.link, env);
   await removeControlGroups(place.name);
   rmSync(place.folder, { recursive: true, force: true, maxRetries: 3 });
-  mkdirSync(place.folder, { mode: 0o700 });
-  try {
-    rmdirSync('/var/lib/cni');
-  } catch {
-    // Never made, or in use by others: then it is not ours to remove.
-  }
 }
 
 /** The first process of a node whose owner is gone ends by itself, unless somebody stopped it. */

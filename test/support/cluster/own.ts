@@ -31,7 +31,7 @@ import { nodeName, pauseImage, startContainerd, startWorker } from './worker.ts'
 export async function startOwnCluster(): Promise<TestCluster> {
   const programs = findClusterPrograms(process.env);
   const containers = findContainers(process.env);
-  const why = cannotRun(programs, containers.lacking);
+  const why = whyNoOwnCluster() ?? whatIsMissing(programs, containers.lacking);
   if (why !== null) throw new Error(why);
   const place = await takePlace();
   const env = { ...process.env, PATH: containers.path, ...containers.env };
@@ -49,13 +49,13 @@ export async function startOwnCluster(): Promise<TestCluster> {
   }
 }
 
-/** Why there can be no such cluster here, in one line; null when there can. */
+/** Why this machine is not of the kind that can have such a cluster, in one line; null when it is. */
 export function whyNoOwnCluster(): string | null {
-  return cannotRun(findClusterPrograms(process.env), findContainers(process.env).lacking);
+  if (process.platform === 'linux' && process.getuid?.() === 0) return null;
+  return 'a cluster of own programs takes Linux and root; where Docker and kind run, kind is used';
 }
 
-function cannotRun(programs: Binaries | null, lacking: readonly string[]): string | null {
-  if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'a cluster of own programs takes Linux and root';
+function whatIsMissing(programs: Binaries | null, lacking: readonly string[]): string | null {
   if (programs === null) return 'programs of Kubernetes are missing: run npm run test:cluster, which builds them';
   if (lacking.length > 0)
     return `${lacking.join(', ')} are missing: run npm run test:cluster, or install these packages`;

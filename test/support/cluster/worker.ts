@@ -119,7 +119,7 @@ function kubeletConfig({ name, folder, nodeAddress, pods, dnsAddress }: Place) {
     failSwapOn: false,
     imageGCHighThresholdPercent: 100,
     podCIDR: pods,
-    podLogsDir: join(folder, 'pod-logs'),
+    podLogsDir: join(folder, 'log', 'pods'),
     resolvConf: '',
     serializeImagePulls: false,
     volumePluginDir: join(folder, 'volume-plugins'),

@@ -1,0 +1,3 @@
+module untradex.io/setup/probe
+
+go 1.25.0
