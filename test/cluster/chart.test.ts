@@ -107,14 +107,26 @@ describe('the chart', () => {
   test('hands every value to the operator that it takes', async () => {
     const set = {
       ...{ watchNamespaces: ['exams'], storageClass: 'fast', monitoringNamespaces: ['monitoring'], workers: 7 },
-      ...{ clusterDomain: 'cluster.example', networkPolicies: false, logLevel: 'debug', requestsPerSecond: 50 },
+      ...{
+        clusterDomain: 'cluster.example',
+        networkPolicies: false,
+        logLevel: 'debug',
+        requestsPerSecond: 50,
+        verifiedLingerSeconds: 9,
+      },
       ...{ 'leaderElection.leaseSeconds': 20, pullSecrets: ['registry'], redisImage: 'redis:8' },
       ...{ 'image.tag': '1.2.3', 'image.pullPolicy': 'Always' },
     };
     const [map] = ofKind(await render(set), 'ConfigMap');
     expect(readOperatorConfig(map!.data['operator.yaml'])).toMatchObject({
       ...{ watchNamespaces: ['exams'], storageClass: 'fast', monitoringNamespaces: ['monitoring'], workers: 7 },
-      ...{ clusterDomain: 'cluster.example', networkPolicies: false, logLevel: 'debug', requestsPerSecond: 50 },
+      ...{
+        clusterDomain: 'cluster.example',
+        networkPolicies: false,
+        logLevel: 'debug',
+        requestsPerSecond: 50,
+        verifiedLingerSeconds: 9,
+      },
       images: {
         ...{ untradex: 'localhost/untradex:1.2.3', redis: 'redis:8' },
         ...{ pullPolicy: 'Always', pullSecrets: ['registry'] },
