@@ -5,31 +5,23 @@ import type { Endpoint } from '#queue/client.ts';
 import { problem } from '#queue/problem.ts';
 import type { ExamSession } from '../examsession.ts';
 import type { DesiredShards } from '../plan.ts';
-import type { Fault, ShardObserved } from '../platform.ts';
+import type { ShardObserved } from '../platform.ts';
 import { createApplied } from './applied.ts';
 import { createClaimGrowth } from './claimgrowth.ts';
-import { type ClusterSettings, ports } from './clustersettings.ts';
+import type { ClusterSettings } from './clustersettings.ts';
 import type { ClusterShard, IdentityRecord } from './identity.ts';
 import { type Component, labelNames, managedBy, objectNames, type SessionRef, selectorOf } from './names.ts';
-import { isOver, type PodView } from './podview.ts';
-import { numberOf } from './quantity.ts';
+import type { PodView } from './podview.ts';
 import { redisBudget } from './resources/redisbudget.ts';
 import { redisConfigMap } from './resources/redisconfigmap.ts';
 import { redisService } from './resources/redisservice.ts';
-import {
-  configNameOf,
-  incarnationOf,
-  keepsPods,
-  nextStatefulSet,
-  redisStatefulSet,
-  shapeOf,
-} from './resources/redisstatefulset.ts';
+import { configNameOf, keepsPods, nextStatefulSet, redisStatefulSet, shapeOf } from './resources/redisstatefulset.ts';
 import type { Api, KubeObject, ObjectRef } from './runtime/api.ts';
 import type { SessionKeys } from './sessionkeys.ts';
-import { type ClaimView, shardFault } from './shardfault.ts';
 import { answersPing } from './shardping.ts';
-import { isWorking, podsToReplace } from './shardpods.ts';
+import { podsToReplace } from './shardpods.ts';
 import { type RedisWishes, redisInputs, shardSizes } from './shardsizes.ts';
+import { createShardView, replicasOf } from './shardview.ts';
 
 /**
  * The shards of one session on a cluster: a StatefulSet of Redis, a pod and a claim each.
@@ -70,9 +62,6 @@ export interface ClusterShardsParts {
   readonly isServing?: (endpoint: Endpoint) => Promise<boolean>;
 }
 
-/** After this somebody should look why the StatefulSet's controller makes no pod. */
-const podMissingMs = 60_000;
-
 export function createClusterShards(parts: ClusterShardsParts): ClusterShards {
   const { api, ref, owner, settings, session, identity, keys, cache, log, now = Date.now } = parts;
   const { isServing = answersPing } = parts;
@@ -81,7 +70,7 @@ export function createClusterShards(parts: ClusterShardsParts): ClusterShards {
   const at: ObjectRef = { apiVersion: 'apps/v1', kind: 'StatefulSet', namespace: ref.namespace, name: names.redis };
   const applied = createApplied(api, { manager: managedBy, now });
   const growth = createClaimGrowth(api, log, now);
-  const missingSince = new Map<number, number>();
+  const view = createShardView({ ref, identity, keys, cache, now, claimFault: growth.faultOf });
 
   async function apply(desired: DesiredShards): Promise<void> {
     if (!desired.running) return stop(cache.statefulSet());
@@ -99,7 +88,7 @@ export function createClusterShards(parts: ClusterShardsParts): ClusterShards {
     await applied.ensure(redisService(part));
     await applied.ensure(redisBudget(part));
     const statefulSet = await ensureStatefulSet(known, { ...sizes, maxmemoryBytes: knownMaxmemory() }, wishes);
-    if (!isKept || wishes.storage !== undefined) await growth.apply(shardClaims(), sizes.storageBytes);
+    if (!isKept || wishes.storage !== undefined) await growth.apply(view.claims(), sizes.storageBytes);
     await replacePods(statefulSet);
   }
 
@@ -206,7 +195,7 @@ export function createClusterShards(parts: ClusterShardsParts): ClusterShards {
   async function areAllServing(pods: readonly PodView[]): Promise<boolean> {
     const byName = new Map(pods.map((pod) => [pod.metadata.name, pod]));
     const answers = identity.value.shards.map(async ({ shard, incarnation }) => {
-      const endpoint = endpointOf(byName.get(names.redisPod(shard)), shard, incarnation);
+      const endpoint = view.endpointOf(byName.get(names.redisPod(shard)), shard, incarnation);
       return endpoint !== null && (await isServing(endpoint));
     });
     return (await Promise.all(answers)).every(Boolean);
@@ -228,68 +217,5 @@ export function createClusterShards(parts: ClusterShardsParts): ClusterShards {
     await api.update({ ...live, spec: { ...spec, replicas: 0 } });
   }
 
-  function shardClaims(): ClaimView[] {
-    const ours = new Set(identity.value.shards.map(({ shard }) => names.redisClaim(shard)));
-    return (cache.claims() as readonly ClaimView[]).filter(({ metadata }) => ours.has(metadata.name));
-  }
-
-  async function observe(): Promise<ShardObserved[]> {
-    const time = now();
-    const pods = new Map(cache.pods('redis').map((pod) => [pod.metadata.name, pod as PodView]));
-    const claims = new Map(shardClaims().map((claim) => [claim.metadata.name, claim]));
-    return identity.value.shards.map(({ shard, incarnation, maxmemoryBytes }) => {
-      const pod = pods.get(names.redisPod(shard));
-      const claim = claims.get(names.redisClaim(shard));
-      return {
-        shard,
-        running: pod !== undefined && isWorking(pod) && !isOver(pod, time),
-        endpoint: endpointOf(pod, shard, incarnation),
-        maxmemoryBytes,
-        storage: storageOf(claim),
-        fault: faultOf(shard, pod, claim, time),
-      };
-    });
-  }
-
-  /** Nobody is sent to a pod of another incarnation: it is about to go, with the answers that were given up. */
-  function endpointOf(pod: PodView | undefined, shard: number, incarnation: string): Endpoint | null {
-    const host = pod?.status?.podIP;
-    if (pod === undefined || !host || incarnationOf(pod, shard) !== incarnation) return null;
-    return { host, port: ports.redis, username: 'operator', password: keys.operatorPassword };
-  }
-
-  function faultOf(shard: number, pod: PodView | undefined, claim: ClaimView | undefined, time: number): Fault | null {
-    if (pod === undefined) return podMissing(shard, time);
-    missingSince.delete(shard);
-    return shardFault(pod, claim, time) ?? (claim === undefined ? null : growth.faultOf(claim));
-  }
-
-  /** A quota or a policy may forbid it, which the controller tells in events only. */
-  function podMissing(shard: number, time: number): Fault | null {
-    const statefulSet = cache.statefulSet();
-    if (statefulSet === null || replicasOf(statefulSet) <= shard) {
-      missingSince.delete(shard);
-      return null;
-    }
-    const since = missingSince.get(shard) ?? time;
-    missingSince.set(shard, since);
-    if (time - since < podMissingMs) return null;
-    return {
-      code: 'pod_missing',
-      message: `the pod ${names.redisPod(shard)} is not made: mostly a quota, a limit or a policy of the namespace forbids it`,
-      remedy: `See what the events say: kubectl describe statefulset -n ${ref.namespace} ${names.redis}`,
-    };
-  }
-
-  return { apply, observe, remove: () => stop(null) };
-}
-
-function replicasOf(statefulSet: KubeObject): number {
-  return (statefulSet as KubeObject & V1StatefulSet).spec?.replicas ?? 1;
-}
-
-/** What is used of it only Redis tells. */
-function storageOf(claim: ClaimView | undefined): { usedBytes: null; capacityBytes: number } | null {
-  const capacityBytes = numberOf(claim?.status?.capacity?.storage);
-  return capacityBytes === null ? null : { usedBytes: null, capacityBytes };
+  return { apply, observe: async () => view.observe(), remove: () => stop(null) };
 }
