@@ -83,7 +83,9 @@ function writeStarters(build, programs) {
   fs.mkdirSync(bin);
   const libraries = libraryFolders(path.join(build, 'unpacked')).map((folder) => path.relative(build, folder));
   for (const wanted of programs) {
-    const [program, name = path.basename(program)] = wanted.split(' as ');
+    const [told, name = path.basename(told)] = wanted.split(' as ');
+    // Newer releases have everything below usr.
+    const program = fs.existsSync(path.join(build, 'unpacked', told)) ? told : `usr/${told}`;
     const lines = [
       '#!/bin/sh',
       `# Starts the ${name} that was unpacked beside it.`,

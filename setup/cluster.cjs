@@ -1,5 +1,5 @@
 'use strict';
-const { onPath } = require('./command.cjs');
+const { output } = require('./command.cjs');
 const { ensureContainers } = require('./containers.cjs');
 const { apiServerPrograms, clusterPrograms } = require('./findkubernetes.cjs');
 const { ensureKubernetes } = require('./kubernetes.cjs');
@@ -16,13 +16,24 @@ async function ensureCluster(env) {
   await ensureKubernetes(env);
   await ensureKubernetes(env, common);
   const asked = env.UNTRADEX_TEST_CLUSTER;
-  if (asked ? asked !== 'own' : onPath('kind', env)) return;
+  if (asked ? asked !== 'own' : await kindRuns()) return;
   if (process.platform !== 'linux' || process.getuid() !== 0) {
     say('tests on a whole cluster are left out: they take Linux and root, or Docker and kind');
     return;
   }
   await ensureContainers(env);
   await ensureKubernetes(env, clusterPrograms);
+}
+
+/** As test/support/cluster/kind.ts asks. */
+async function kindRuns() {
+  try {
+    await output('kind', ['version'], { timeoutMs: 10000 });
+    await output('docker', ['info'], { timeoutMs: 10000 });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 module.exports = { ensureCluster };

@@ -1,7 +1,10 @@
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { clusterPrograms, findKubernetes } from '#setup/findkubernetes.cjs';
 import { writeArchive } from '#setup/image/archive.ts';
 import { createRootfs } from '#setup/image/rootfs.ts';
@@ -174,6 +177,17 @@ describe.skipIf(reason !== null)('a whole cluster', () => {
     expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
     forward.kill('SIGTERM');
     await forward.ended();
+  });
+
+  test('this machine and pods reach each other by address', async () => {
+    if (cluster.hostAddress === null) return;
+    const { body } = await cluster.call('GET', '/api/v1/namespaces/try/services/any');
+    expect((await fetch(`http://${(body.spec as { clusterIP: string }).clusterIP}/`)).status).toBe(200);
+    const server = createServer((_, reply) => reply.end('from outside')).listen(0, cluster.hostAddress);
+    onTestFinished(() => void server.close());
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    expect(await fromPod('get', `http://${cluster.hostAddress}:${port}/`)).toBe('from outside');
   });
 
   test('a ValidatingAdmissionPolicy is obeyed', async () => {

@@ -35,6 +35,25 @@ test('a place that lacks one of them does not count, so that versions are never 
   expect(findKubernetes({ PATH: kubectlOnly, XDG_CACHE_HOME: home, KUBEBUILDER_ASSETS: kubectlOnly })).toBeNull();
 });
 
+test('Helm and CoreDNS may come from elsewhere than Kubernetes, our own programs from the cache alone', () => {
+  const [home, onPath] = [tmpFolder('cache'), folderWith(['helm', 'coredns', 'probe'])];
+  folderWith(programs, cacheIn(home));
+  const env = { PATH: onPath, XDG_CACHE_HOME: home };
+  const helm = { helm: join(onPath, 'helm') };
+  expect(findKubernetes(env, ['helm', 'kubectl'])).toEqual({ ...helm, kubectl: join(cacheIn(home), 'kubectl') });
+  expect(findKubernetes({ ...env, KUBEBUILDER_ASSETS: folderWith(programs) }, ['helm'])).toEqual(helm);
+  expect(findKubernetes(env, ['probe'])).toBeNull();
+});
+
+test('KUBEBUILDER_ASSETS tells where an API server is; a node that it lacks is looked for elsewhere', () => {
+  const home = tmpFolder('cache');
+  const node = [...programs, 'kubelet'] as const;
+  folderWith(node, cacheIn(home));
+  const env = { PATH: '', XDG_CACHE_HOME: home, KUBEBUILDER_ASSETS: folderWith(programs) };
+  expect(findKubernetes(env, node)?.['kube-apiserver']).toBe(join(cacheIn(home), 'kube-apiserver'));
+  expect(findKubernetes(env)?.['kube-apiserver']).toBe(join(env.KUBEBUILDER_ASSETS, 'kube-apiserver'));
+});
+
 /** Runs the set-up of Kubernetes alone, with the programs of the folder `bin` on PATH. */
 function ensure(bin: string, home: string, more: Record<string, string> = {}): Program {
   const code = `require('./setup/kubernetes.cjs').ensureKubernetes(process.env)

@@ -76,9 +76,9 @@ export type Tool = (
   options?: Pick<CommandOptions, 'timeoutMs'>,
 ) => Promise<Ended>;
 
-/** @param homes variables of the folders where the program keeps things, so that it keeps them with the cluster's */
-export function createTool(program: string, kubeconfig: string, homes: Readonly<Record<string, string>>): Tool {
-  const env = { ...process.env, ...homes, KUBECONFIG: kubeconfig };
+/** @param more variables, such as those of the folders where the program keeps things: with the cluster's */
+export function createTool(program: string, kubeconfig: string, more: Readonly<Record<string, string>>): Tool {
+  const env = { ...process.env, ...more, KUBECONFIG: kubeconfig };
   return (args, input, options) =>
     runCommand([program, ...args], { ...options, env, ...(input === undefined ? {} : { input }) });
 }

@@ -24,6 +24,7 @@ export async function useGivenCluster(env: NodeJS.ProcessEnv): Promise<TestClust
       throw new Error(`${archive} cannot be imported into the cluster of ${kubeconfig}: push it where its nodes pull`);
     },
     resetVolumes: async () => {},
+    hostAddress: null,
     logs: null,
     stop: async () => rmSync(folder, { recursive: true, force: true }),
   };

@@ -49,6 +49,7 @@ export async function startKindCluster(): Promise<TestCluster> {
       await mustRun(['kind', 'load', 'image-archive', archive, '--name', name], { timeoutMs: 180_000 });
     },
     resetVolumes: async () => {},
+    hostAddress: null,
     logs: null,
     stop: remove,
   };

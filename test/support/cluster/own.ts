@@ -34,7 +34,7 @@ export async function startOwnCluster(): Promise<TestCluster> {
   const why = whyNoOwnCluster() ?? whatIsMissing(programs, containers.lacking);
   if (why !== null) throw new Error(why);
   const place = await takePlace();
-  const env = { ...process.env, PATH: containers.path, ...containers.env };
+  const env = { ...process.env, ...noProxy, PATH: containers.path, ...containers.env };
   try {
     const node = await openNode({ place, pause: programs!.pause, env });
     try {
@@ -48,6 +48,9 @@ export async function startOwnCluster(): Promise<TestCluster> {
     throw error;
   }
 }
+
+/** All of it is on this machine, also when the way elsewhere leads through a proxy. */
+const noProxy = { NO_PROXY: '*', no_proxy: '*' };
 
 /** Why this machine is not of the kind that can have such a cluster, in one line; null when it is. */
 export function whyNoOwnCluster(): string | null {
@@ -140,11 +143,12 @@ function control({ node, place, programs, kubeconfig, call }: Made): TestCluster
     madeOf: 'own',
     kubeconfig,
     programs: { kubectl: programs.kubectl, helm: programs.helm },
-    kubectl: createTool(programs.kubectl, kubeconfig, { KUBECACHEDIR: home('kubectl') }),
-    helm: createTool(programs.helm, kubeconfig, helmHomes(home('helm'))),
+    kubectl: createTool(programs.kubectl, kubeconfig, { ...noProxy, KUBECACHEDIR: home('kubectl') }),
+    helm: createTool(programs.helm, kubeconfig, { ...noProxy, ...helmHomes(home('helm')) }),
     call,
     importImage: (archive) => importImage(node, archive),
     resetVolumes: () => resetVolumes(place.folder, call),
+    hostAddress: place.hostAddress,
     logs: node.logs,
     stop: () => (stopped ??= node.end().finally(() => place.release())),
   };

@@ -16,6 +16,11 @@ export interface TestCluster {
   importImage(archive: string): Promise<void>;
   /** Offers volumes again whose claims are gone, emptied. Where volumes are provisioned there is nothing to do. */
   resetVolumes(): Promise<void>;
+  /**
+   * An address of this machine that pods reach, for servers that a test runs beside the cluster (listening on it or on
+   * 0.0.0.0). Null unless `madeOf` is `own`: only then does this machine reach pods and services by their addresses too.
+   */
+  readonly hostAddress: string | null;
   /** What the cluster's own programs and all containers said: a folder, or null when only the cluster knows. */
   readonly logs: string | null;
   /** Ends it and removes everything of it. A given one is left as it is. */
