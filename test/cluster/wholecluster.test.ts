@@ -1,8 +1,7 @@
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { clusterPrograms, findKubernetes } from '#setup/findkubernetes.cjs';
@@ -14,7 +13,7 @@ import { whyNoOwnCluster } from '#test/support/cluster/own.ts';
 import type { TestCluster } from '#test/support/cluster/testcluster.ts';
 import { startCluster } from '#test/support/cluster.ts';
 import { descendants } from '#test/support/descendants.ts';
-import { type Program, startProgram } from '#test/support/process.ts';
+import { startProgram } from '#test/support/process.ts';
 import { tmpFolder } from '#test/support/tmp.ts';
 import { until } from '#test/support/until.ts';
 
@@ -241,52 +240,57 @@ describe.skipIf(reason !== null)('a whole cluster', () => {
 
 describe.skipIf(whyNoOwnCluster() !== null)('a cluster whose owner is killed', () => {
   const mark = { UNTRADEX_TEST_CLUSTER: 'own', UNTRADEX_TRIED: `${process.pid}` };
+  const program = () => findKubernetes(process.env, clusterPrograms)!.kubectl;
 
-  /** Starts one in a process of its own; resolves with the process and the name of the cluster's place. */
-  async function up(): Promise<{ owner: Program; place: string; kubeconfig: string }> {
+  /** Something outside of the cluster that is there because of it. Others may soon have one of the same name. */
+  interface Trace {
+    readonly path: string;
+    readonly id: string;
+  }
+
+  const identity = (path: string) => {
+    const found = statSync(path, { throwIfNoEntry: false });
+    return found === undefined ? null : `${found.ino} of ${found.birthtimeMs}`;
+  };
+  const remaining = (traces: readonly Trace[]) => traces.filter(({ path, id }) => identity(path) === id);
+
+  function tracesOf(kubeconfig: string): { link: Trace[]; all: Trace[] } {
+    const folder = dirname(kubeconfig);
+    const seen = (path: string) => ({ path, id: identity(path) ?? '' });
+    const link = seen(`/sys/class/net/${basename(folder).replace('-cluster-', '')}`);
+    const hierarchies = ['.', ...readdirSync('/sys/fs/cgroup')];
+    const groups = hierarchies.map((name) => join('/sys/fs/cgroup', name, basename(folder))).filter(existsSync);
+    expect(link.id).not.toBe('');
+    expect(groups).not.toEqual([]);
+    return { link: [link], all: [link, seen(folder), ...groups.map(seen)] };
+  }
+
+  /** Starts one in a process of its own, with a pod. */
+  async function up() {
     const owner = startProgram({ argv: [process.execPath, 'test/support/cluster/up.ts'], env: mark });
     const ready = () => owner.exit !== undefined || owner.stdout.includes('\n');
     await until(ready, { what: 'a cluster', timeoutMs: 90_000 });
     expect(owner.exit, owner.stderr).toBeUndefined();
-    const kubeconfig = owner.stdout.trim();
-    return { owner, kubeconfig, place: basename(dirname(kubeconfig)) };
+    const kubectl = [program(), '--kubeconfig', owner.stdout.trim()];
+    await mustRun([...kubectl, 'run', 'sleeper', '--image', 'localhost/untradex-pause:1']);
+    await mustRun([...kubectl, 'wait', '--for=condition=Ready', 'pod/sleeper', '--timeout=40s']);
+    return { owner, traces: tracesOf(owner.stdout.trim()) };
   }
 
-  const family = () => descendants(`UNTRADEX_TRIED=${mark.UNTRADEX_TRIED}`);
-  let before: ReadonlySet<number>;
-
-  /** What the kernel still has of it: processes, mounts and the network interface. */
-  const alive = (place: string) => [
-    ...family()
-      .filter(({ pid }) => !before.has(pid))
-      .map(({ command }) => command),
-    ...readFileSync('/proc/self/mounts', 'utf8')
-      .split('\n')
-      .filter((line) => line.includes(place)),
-    ...readdirSync('/sys/class/net').filter((name) => name === place.replace('-cluster-', '')),
-  ];
-  const kept = (place: string) => [
-    ...readdirSync(tmpdir()).filter((name) => name === place),
-    ...readdirSync('/sys/fs/cgroup').filter((name) => existsSync(join('/sys/fs/cgroup', name, place))),
-  ];
-
   test('is gone at once, and the next one finds nothing in its way, and leaves nothing', async () => {
-    before = new Set(family().map(({ pid }) => pid));
+    const family = () => descendants(`UNTRADEX_TRIED=${mark.UNTRADEX_TRIED}`);
+    const before = new Set(family().map(({ pid }) => pid));
+    const alive = () => family().filter(({ pid }) => !before.has(pid));
     const first = await up();
-    const { kubectl } = findKubernetes(process.env, clusterPrograms)!;
-    const pod = ['run', 'sleeper', '--image', 'localhost/untradex-pause:1'];
-    await mustRun([kubectl, '--kubeconfig', first.kubeconfig, ...pod]);
-    const ready = ['wait', '--for=condition=Ready', 'pod/sleeper', '--timeout=40s'];
-    await mustRun([kubectl, '--kubeconfig', first.kubeconfig, ...ready]);
     first.owner.kill('SIGKILL');
-    await until(() => alive(first.place).length === 0, { what: 'the end of everything in it', timeoutMs: 20_000 });
+    const gone = () => alive().length + remaining(first.traces.link).length === 0;
+    await until(gone, { what: 'the end of everything in it', timeoutMs: 20_000 });
 
     const second = await up();
-    expect(second.place).toBe(first.place);
-    await mustRun([kubectl, '--kubeconfig', second.kubeconfig, ...pod]);
-    await mustRun([kubectl, '--kubeconfig', second.kubeconfig, ...ready]);
     second.owner.kill('SIGTERM');
     expect(await second.owner.ended(40_000), second.owner.stderr).toMatchObject({ code: 0 });
-    expect([...alive(second.place), ...kept(second.place)]).toEqual([]);
+    expect(alive()).toEqual([]);
+    expect(remaining([...first.traces.all, ...second.traces.all])).toEqual([]);
+    expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain('untradex-cluster-');
   });
 });

@@ -43,9 +43,9 @@ export interface NodeOptions {
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** Clears the place of what a killed run left, and makes the namespaces and the way to them. */
+/** Clears the place of what a killed run left, then makes the namespaces and the way to them. */
 export async function openNode({ place, pause, env }: NodeOptions): Promise<TestNode> {
-  await clear(place, env);
+  await clearPlace(place, env);
   const logs = join(place.folder, 'log');
   for (const folder of [place.folder, logs]) mkdirSync(folder, { mode: 0o700 });
   makeControlGroups(place.name);
@@ -58,7 +58,7 @@ export async function openNode({ place, pause, env }: NodeOptions): Promise<Test
     start: (name, argv) => start(name, [...enter, ...argv], env, join(logs, `${name}.log`)),
     end: async () => {
       await endNamespaces(holder.process);
-      await clear(place, env);
+      await clearPlace(place, env);
     },
   };
   try {
@@ -186,7 +186,7 @@ function start(name: string, argv: readonly string[], env: NodeJS.ProcessEnv, lo
 }
 
 /** Removes all that a node of this place left, or, after a SIGKILL of everything outside, is about to leave. */
-async function clear(place: Place, env: NodeJS.ProcessEnv): Promise<void> {
+export async function clearPlace(place: Place, env: NodeJS.ProcessEnv): Promise<void> {
   await endFirst(place);
   await removeLink(place.link, env);
   await removeControlGroups(place.name);

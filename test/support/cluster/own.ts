@@ -8,8 +8,8 @@ import { type Binaries, findClusterPrograms } from './binaries.ts';
 import { type Call, createCall, createTool, helmHomes } from './client.ts';
 import { startApi, startControllers } from './controlplane.ts';
 import { dnsObjects, startDns } from './dns.ts';
-import { openNode, type TestNode } from './node.ts';
-import { type Place, takePlace } from './place.ts';
+import { clearPlace, openNode, type TestNode } from './node.ts';
+import { type Place, takePlace, visitFreePlaces } from './place.ts';
 import type { TestCluster } from './testcluster.ts';
 import { resetVolumes, volumeObjects } from './volumes.ts';
 import { nodeName, pauseImage, startContainerd, startWorker } from './worker.ts';
@@ -36,6 +36,7 @@ export async function startOwnCluster(): Promise<TestCluster> {
   const place = await takePlace();
   const env = { ...process.env, ...noProxy, PATH: containers.path, ...containers.env };
   try {
+    await visitFreePlaces((free) => clearPlace(free, env));
     const node = await openNode({ place, pause: programs!.pause, env });
     try {
       return await startOn(node, place, programs!, containers.plugins);

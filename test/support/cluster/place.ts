@@ -3,6 +3,7 @@ import { lstatSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** What one cluster has for itself on this machine, so that a few can run side by side. */
 export interface Place {
@@ -23,17 +24,34 @@ export interface Place {
 }
 
 const places = 4;
+const tries = 5;
 
 /**
  * Takes the first place that nobody has. The lock is a socket in Linux' abstract namespace, which exactly one process
  * can have and which goes with it: what is found in a place that could be taken was left by a run that was killed.
  */
 export async function takePlace(): Promise<Place> {
-  for (let slot = 0; slot < places; slot++) {
-    const release = await lock(`untradex-cluster-${slot}`);
-    if (release !== null) return placeAt(slot, release);
+  for (let tried = 0; tried < tries; tried++) {
+    for (let slot = 0; slot < places; slot++) {
+      const place = await take(slot);
+      if (place !== null) return place;
+    }
+    await sleep(500); // Somebody may only have looked what was left in one.
   }
   throw new Error(`${places} clusters for tests run on this machine already: stop one`);
+}
+
+/** Takes each free place for as long as `visit` takes. */
+export async function visitFreePlaces(visit: (place: Place) => Promise<void>): Promise<void> {
+  for (let slot = 0; slot < places; slot++) {
+    const place = await take(slot);
+    if (place !== null) await visit(place).finally(place.release);
+  }
+}
+
+async function take(slot: number): Promise<Place | null> {
+  const release = await lock(`untradex-cluster-${slot}`);
+  return release === null ? null : placeAt(slot, release);
 }
 
 function placeAt(slot: number, release: () => Promise<void>): Place {
