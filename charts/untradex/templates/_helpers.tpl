@@ -85,6 +85,8 @@ capabilities:
 {{/* A pod that runs files/check.mjs once. Takes a dict: root, what. */}}
 {{- define "untradex.checkPod" -}}
 serviceAccountName: {{ include "untradex.serviceAccount" .root }}
+# It asks the API server.
+automountServiceAccountToken: true
 restartPolicy: Never
 {{- include "untradex.pullSecrets" .root }}
 securityContext:
