@@ -114,6 +114,7 @@ function shownDefault(field: SchemaNode): string {
 function typeOf(node: SchemaNode): string {
   if (node.enum !== undefined) return node.enum.map((value) => `\`${value}\``).join(', ');
   if (node.format === 'date-time') return 'date and time with its offset';
+  if (node['x-kubernetes-int-or-string']) return `amount, \`${cell(node.pattern!)}\``;
   if (node.pattern !== undefined) return `text, \`${cell(node.pattern)}\``;
   switch (node.type) {
     case 'integer':
@@ -124,10 +125,17 @@ function typeOf(node: SchemaNode): string {
     case 'boolean':
       return 'true or false';
     case 'object':
-      return 'map';
+      return mapType(node);
     default:
       return `text${range(node.minLength, node.maxLength)}`;
   }
+}
+
+function mapType(node: SchemaNode): string {
+  const { additionalProperties, maxProperties } = node;
+  if (node['x-kubernetes-preserve-unknown-fields']) return 'map of anything';
+  if (additionalProperties === undefined) return 'map';
+  return `map${range(undefined, maxProperties)} of names to ${typeOf(additionalProperties)}`;
 }
 
 function range(least: number | undefined, most: number | undefined): string {

@@ -5,7 +5,8 @@ import { sessionStatusSchema } from './statusschema.ts';
 
 /** A node of the structural schema that Kubernetes wants: a type everywhere, no unions. */
 export interface SchemaNode {
-  type: string;
+  /** Left out for an amount, which is text or a whole number. */
+  type?: string;
   description?: string;
   default?: unknown;
   enum?: unknown[];
@@ -22,6 +23,7 @@ export interface SchemaNode {
   required?: string[];
   maxProperties?: number;
   'x-kubernetes-preserve-unknown-fields'?: true;
+  'x-kubernetes-int-or-string'?: true;
   'x-kubernetes-list-type'?: 'map' | 'atomic';
   'x-kubernetes-list-map-keys'?: string[];
   'x-kubernetes-validations'?: CelRule[];
@@ -105,7 +107,7 @@ function examSessionNode(): SchemaNode {
 }
 
 function plain({ type, description }: SchemaNode): SchemaNode {
-  return { type, ...(description === undefined ? {} : { description }) };
+  return { type: type!, ...(description === undefined ? {} : { description }) };
 }
 
 function nameRule({ pattern, description }: SchemaNode): CelRule {
@@ -166,23 +168,18 @@ interface Raw extends Omit<SchemaNode, 'additionalProperties' | 'items' | 'prope
   nullable?: boolean;
 }
 
-/** Entries of a map of ours at most: CEL rules are judged by what a document may hold. */
-const mostEntries = 64;
-
 /** Fields that are not listed: a map's values, anything at all, or (false) nothing. */
-function others(
-  given: unknown,
-): Pick<SchemaNode, 'additionalProperties' | 'maxProperties' | 'x-kubernetes-preserve-unknown-fields'> {
+function others(given: unknown): Pick<SchemaNode, 'additionalProperties' | 'x-kubernetes-preserve-unknown-fields'> {
   if (typeof given !== 'object' || given === null) return {};
   if (Object.keys(given).length === 0) return { 'x-kubernetes-preserve-unknown-fields': true };
-  return { additionalProperties: convert(given as Raw), maxProperties: mostEntries };
+  return { additionalProperties: convert(given as Raw) };
 }
 
 function convert({ additionalProperties, propertyNames: _, nullable, ...rest }: Raw): SchemaNode {
   const { description, type, default: preset, properties, items, pattern, minimum, maximum, ...more } = rest;
   return {
     ...(description === undefined ? {} : { description }),
-    type,
+    ...(type === undefined || more['x-kubernetes-int-or-string'] ? {} : { type }),
     ...(preset === undefined || preset === null ? {} : { default: preset }),
     ...more,
     ...others(additionalProperties),

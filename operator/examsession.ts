@@ -1,9 +1,12 @@
 import * as z from 'zod';
 import { problem } from '#queue/problem.ts';
+import { accessSchema, authSchema, rosterSchema } from './accessschema.ts';
 import { dateTimePattern, isDateTime } from './datetime.ts';
+import { exportSchema } from './exportschema.ts';
 import { explainFields } from './fielderrors.ts';
-import { dataKey, objectName, podSchema, quantity, resourcesSchema } from './podschema.ts';
+import { bytes, objectName, podSchema, resources } from './podschema.ts';
 import { specRules } from './rules.ts';
+import { sessionDefaults } from './sessiondefaults.ts';
 import { parseYaml } from './yamltext.ts';
 
 /**
@@ -12,22 +15,6 @@ import { parseYaml } from './yamltext.ts';
  *
  * The schema also makes the CRD, so it has no unions, and times are text with the format `date-time`.
  */
-
-/** Every default of the resource. Left out here: `exam` and `auth.audience` (the session's name), the counts that the plan works out, and what has no default. */
-export const sessionDefaults = {
-  phase: 'Active',
-  provisionLeadMinutes: 30,
-  graceSeconds: 10,
-  late: 'Refuse',
-  autoFinalize: false,
-  rehearsal: false,
-  answers: { perStudent: 200, bytes: 250 },
-  auth: { secretRef: { key: 'token.key' } },
-  roster: { configMap: { key: 'roster.csv' } },
-  gateway: { studentsPerReplica: 5_000, autoscale: false },
-  redis: { studentsPerShard: 10_000 },
-  export: { table: 'EXAM_ANSWERS', batchRows: 5_000, postgres: { port: 5_432, schema: 'public', tls: 'Verify' } },
-} as const satisfies Record<string, unknown>;
 
 export const apiVersion = 'untradex.io/v1alpha1';
 export const kind = 'ExamSession';
@@ -55,78 +42,6 @@ const answersSchema = z
     'What the queue is sized for. Estimates, not limits: the queue refuses new events only when it is 80 % full.',
   );
 
-const accessSchema = z
-  .strictObject({
-    host: z
-      .string()
-      .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/)
-      .max(253)
-      .optional()
-      .describe(
-        'On a cluster: the host name at which students connect, over TLS. It implies a route to the gateways, the Secret of its certificate, and an allowed origin. Left out: a Service within the cluster.',
-      ),
-    tlsSecret: objectName(
-      "On a cluster: the Secret with the host's certificate. Default: the session's name with -tls.",
-    ).optional(),
-    ingressClass: objectName("On a cluster: the class of the Ingress. Left out: the cluster's default.").optional(),
-    gateway: z
-      .strictObject({
-        name: objectName('The Gateway.'),
-        namespace: objectName("Its namespace. Default: the session's.").optional(),
-        section: objectName('The listener of the Gateway. Left out: every one that fits.').optional(),
-      })
-      .optional()
-      .describe('On a cluster: a Gateway that an HTTPRoute is attached to, in place of an Ingress.'),
-    origins: z
-      .array(
-        z
-          .string()
-          .regex(/^(\*|https?:\/\/[!-.0-~]+)$/)
-          .describe('One origin, without a path.'),
-      )
-      .max(64)
-      .default([])
-      .describe(
-        'Origins of pages that may connect, such as https://exam.example.edu; "*" allows all. Pages of the gateway\'s own host always may.',
-      ),
-  })
-  .prefault({})
-  .describe('How students reach the gateways.');
-
-const authSchema = z
-  .strictObject({
-    secretRef: z
-      .strictObject({
-        name: objectName('The Secret.'),
-        key: dataKey
-          .default(sessionDefaults.auth.secretRef.key)
-          .describe('Its key: at least 32 random bytes as base64url text.'),
-      })
-      .optional()
-      .describe('On a cluster: a Secret with the key that tokens are signed with (HS256). Left out: one is made.'),
-    jwksUrl: z
-      .string()
-      .regex(/^https?:\/\/[!-~]+$/)
-      .optional()
-      .describe(
-        'Where the public keys of your identity provider are fetched. Left out: a signing key is made for the session.',
-      ),
-    issuer: z
-      .string()
-      .min(1)
-      .max(512)
-      .optional()
-      .describe('The `iss` that tokens must carry. Left out: not looked at.'),
-    audience: z
-      .string()
-      .min(1)
-      .max(512)
-      .optional()
-      .describe("The `aud` that tokens must carry. Default: the session's name."),
-  })
-  .prefault({})
-  .describe('Whose tokens are believed.');
-
 const gatewaySchema = z
   .strictObject({
     replicas: z
@@ -141,13 +56,27 @@ const gatewaySchema = z
       .max(20_000)
       .default(sessionDefaults.gateway.studentsPerReplica)
       .describe('Students that one gateway is planned for.'),
-    minReplicas: z.int().min(1).max(1_000).optional().describe('Gateways at least.'),
-    maxReplicas: z.int().min(1).max(1_000).optional().describe('Gateways at most.'),
+    minReplicas: z
+      .int()
+      .min(1)
+      .max(1_000)
+      .optional()
+      .describe(
+        'Gateways at least. With autoscale: as many run while little happens. Left out: as many as worked out.',
+      ),
+    maxReplicas: z
+      .int()
+      .min(1)
+      .max(1_000)
+      .optional()
+      .describe('Gateways at most. Left out: as many as worked out; with autoscale twice as many.'),
     autoscale: z
       .boolean()
       .default(sessionDefaults.gateway.autoscale)
-      .describe('On a cluster: more gateways while their CPUs are busy, up to maxReplicas; fewer only slowly.'),
-    resources: resourcesSchema,
+      .describe(
+        'On a cluster: more gateways while their CPUs are busy, up to maxReplicas; fewer, down to minReplicas, only slowly. It can be switched at any time.',
+      ),
+    resources: resources(),
     pod: podSchema,
   })
   .prefault({})
@@ -189,121 +118,17 @@ const redisSchema = z
       .default(sessionDefaults.redis.studentsPerShard)
       .describe('Students that one shard is planned for. Fewer means that a shard is back sooner after a crash.'),
     refill: refillSchema,
-    storage: quantity('On a cluster: size of the volume of each shard. Left out: as planned.'),
+    storage: bytes(
+      'Storage of each shard, such as 20Gi. It may grow, never shrink. On one machine: what the disk should have room for. Left out: as planned.',
+    ),
     storageClass: objectName(
-      "On a cluster: class of the shards' volumes. Left out: the operator's default.",
+      "On a cluster: the class of the shards' volumes. Fixed once they are made. Left out: the operator's default, else the cluster's.",
     ).optional(),
-    resources: resourcesSchema,
+    resources: resources(' It says how much Redis may hold, on one machine too.'),
     pod: podSchema,
   })
   .prefault({})
   .describe('The queue: one Redis a shard, with an append-only file that is synced before every acknowledgement.');
-
-const postgresPreset = sessionDefaults.export.postgres;
-const filePath = (description: string) => z.string().min(1).max(4_096).optional().describe(description);
-
-const postgresSchema = z
-  .strictObject({
-    host: z
-      .string()
-      .regex(/^[!-~]{1,255}$/)
-      .describe('Name or address of the server, or the folder of its Unix socket.'),
-    port: z.int().min(1).max(65_535).default(postgresPreset.port).describe('Port of the server.'),
-    database: z.string().min(1).max(63).describe('The database. Its encoding must be UTF8.'),
-    user: z
-      .string()
-      .min(1)
-      .max(63)
-      .optional()
-      .describe(
-        'Who the exporter is there; docs/postgres.md says what it must be granted. Left out: as credentialsSecret says.',
-      ),
-    passwordFile: filePath(
-      "A file with the user's password, on one machine; a relative path begins at the data folder.",
-    ),
-    credentialsSecret: objectName(
-      'On a cluster: a Secret with username and password, and, where needed, ca.crt, tls.crt and tls.key.',
-    ).optional(),
-    schema: z
-      .string()
-      .regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/)
-      .default(postgresPreset.schema)
-      .describe('The schema of the table, and of what the exporter keeps beside it. Upper and lower case differ.'),
-    tls: z
-      .strictObject({
-        mode: z
-          .enum(['Verify', 'Off'])
-          .default(postgresPreset.tls)
-          .describe(
-            "Verify: encrypted, and the server's certificate must be valid for the host. Off: everybody on the way can read the answers.",
-          ),
-        caFile: filePath('Certificates (PEM) of the authorities to believe. Left out: those that Node knows.'),
-        certFile: filePath('Our certificate (PEM), where the server asks for one.'),
-        keyFile: filePath('Its key (PEM).'),
-      })
-      .prefault({})
-      .describe('How the connection is protected. Nothing of it applies to a Unix socket.'),
-  })
-  .optional()
-  .describe('Into a PostgreSQL server, version 13 or newer.');
-
-const exportSchema = z
-  .strictObject({
-    table: z
-      .string()
-      .regex(/^[A-Z][A-Z0-9_]{0,99}$/)
-      .default(sessionDefaults.export.table)
-      .describe("The table that takes the answers. A rehearsal's gets the suffix _REHEARSAL."),
-    batchRows: z
-      .int()
-      .min(100)
-      .max(100_000)
-      .default(sessionDefaults.export.batchRows)
-      .describe('Rows that are loaded at a time.'),
-    duckdb: z
-      .strictObject({})
-      .optional()
-      .describe('Into a DuckDB database that is kept with the session. The default when no target is given.'),
-    postgres: postgresSchema,
-    keepQueueFor: z
-      .string()
-      .regex(/^[1-9][0-9]{0,4}(h|d)$/)
-      .optional()
-      .describe(
-        'On a cluster: how long the volumes of the queue are kept after the export is verified, such as 72h or 14d. Left out: until somebody deletes them.',
-      ),
-    volume: z
-      .strictObject({
-        storage: quantity('Its size. Left out: as planned.'),
-        storageClass: objectName("Its class. Left out: the operator's default.").optional(),
-      })
-      .optional()
-      .describe('On a cluster: the volume that keeps database, archive and report.'),
-    resources: resourcesSchema,
-    pod: podSchema,
-  })
-  .prefault({})
-  .describe('Where the answers go.');
-
-const rosterSchema = z
-  .strictObject({
-    file: z
-      .string()
-      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.csv$/)
-      .optional()
-      .describe(
-        'On one machine: a CSV file beside the session file, one student a line: student, extra minutes. `run -f` copies it into the data folder with the session.',
-      ),
-    configMap: z
-      .strictObject({
-        name: objectName('The ConfigMap.'),
-        key: dataKey.default(sessionDefaults.roster.configMap.key).describe('Its key, with the same CSV.'),
-      })
-      .optional()
-      .describe('On a cluster: a ConfigMap with the same CSV.'),
-  })
-  .optional()
-  .describe('The students that are expected, with extra minutes after closesAt for those who have them.');
 
 const specSchema = z
   .strictObject({

@@ -10,8 +10,13 @@ interface Node {
   enum?: unknown[];
   pattern?: string;
   format?: string;
+  maxLength?: number;
+  maxItems?: number;
+  maxProperties?: number;
   properties?: Record<string, Node>;
+  additionalProperties?: Node | false;
   items?: Node;
+  'x-kubernetes-int-or-string'?: boolean;
 }
 
 /**
@@ -34,6 +39,11 @@ export function explainFields(
         return `${dotted(path)}${lineOf(path)}: ${unknownField(key, Object.keys(node.properties ?? {}))}`;
       });
     }
+    if (issue.code === 'invalid_key') {
+      return [
+        `${dotted(issue.path)}${lineOf(issue.path)}: must have a key as labels have them, such as example.com/name`,
+      ];
+    }
     const found = valueAt(value, issue.path);
     const wrong = found === undefined ? 'is missing; it ' : '';
     const not = found === undefined ? '' : `, not ${shown(found)}`;
@@ -49,7 +59,10 @@ function unknownField(key: string, known: readonly string[]): string {
 
 function nodeAt(root: Node, path: readonly PropertyKey[]): Node {
   let node = root;
-  for (const key of path) node = (typeof key === 'number' ? node.items : node.properties?.[String(key)]) ?? {};
+  for (const key of path) {
+    const inside = typeof key === 'number' ? node.items : (node.properties?.[String(key)] ?? node.additionalProperties);
+    node = inside || {};
+  }
   return node;
 }
 
@@ -63,20 +76,33 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
 function allowed(node: Node): string {
   if (node.enum !== undefined) return node.enum.length === 1 ? `${node.enum[0]}` : `one of ${node.enum.join(', ')}`;
   if (node.format === 'date-time') return 'a date and time with its offset, such as 2026-05-04T09:00:00Z';
+  if (node['x-kubernetes-int-or-string']) return `an amount as Kubernetes writes it (${described(node)})`;
   if (node.pattern !== undefined)
-    return `text that matches ${node.pattern} (${node.description ?? 'as its name says'})`;
+    return `text${bound(node.maxLength)} that matches ${node.pattern} (${described(node)})`;
   switch (node.type) {
     case 'integer':
       return `a whole number from ${node.minimum ?? 'any'} to ${node.maximum ?? 'any'}`;
     case 'boolean':
       return 'true or false';
     case 'array':
-      return 'a list';
+      return `a list${bound(node.maxItems)}`;
     case 'object':
-      return `a map of ${Object.keys(node.properties ?? {}).join(', ') || 'nothing'}`;
+      return node.additionalProperties ? `a map${bound(node.maxProperties)}` : `a map of ${namesIn(node)}`;
     default:
-      return 'text';
+      return `text${bound(node.maxLength)}`;
   }
+}
+
+function described({ description }: Node): string {
+  return description ?? 'as its name says';
+}
+
+function namesIn({ properties }: Node): string {
+  return Object.keys(properties ?? {}).join(', ') || 'nothing';
+}
+
+function bound(most: number | undefined): string {
+  return most === undefined ? '' : ` of at most ${most}`;
 }
 
 function dotted(path: readonly PropertyKey[]): string {

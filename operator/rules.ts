@@ -134,7 +134,7 @@ function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
 
-/** A rule over an edit, for the API server alone (`checkEdit` of edit.ts refuses them on one machine). */
+/** A rule over an edit, for the API server; `checkEdit` of edit.ts refuses the same where there is none. */
 export interface EditRule {
   /** Dotted, from the object. */
   readonly field: string;
@@ -152,6 +152,30 @@ const has = (path: string) => {
     .join(' && ');
 };
 const phaseOf = (object: string) => `(has(${object}.spec.phase) ? ${object}.spec.phase : 'Active')`;
+/** Volumes are asked for when a session is provisioned, and for the export once it is sealed. */
+const isProvisioned = `(${has('oldSelf.status.phase')} && oldSelf.status.phase != 'Pending')`;
+const isSealing = `(${has('oldSelf.status.sealing')})`;
+const sealingText = 'once it is sealed';
+const provisionedText = 'once the session is provisioned';
+
+/** The class of volumes that are there stays: there or not, and the same text. */
+function fixedClass(path: string, isMade: string, when: string): EditRule {
+  return {
+    field: path,
+    text: `cannot change ${when}: a volume keeps its class. Take the edit back; for another class make another session`,
+    cel: `!${isMade} || (${has(`self.${path}`)} ? self.${path} : '') == (${has(`oldSelf.${path}`)} ? oldSelf.${path} : '')`,
+  };
+}
+
+/** A removal would be a way around: nothing, and then less. */
+function growingSize(path: string, isMade: string, when: string): EditRule {
+  return {
+    field: path,
+    text: `cannot shrink or be removed ${when}: a volume only grows. Say what it was, or more`,
+    cel: `!${isMade} || !(${has(`oldSelf.${path}`)}) || (${has(`self.${path}`)} && quantity(string(self.${path})).compareTo(quantity(string(oldSelf.${path}))) >= 0)`,
+  };
+}
+
 const examOf = (object: string) => `(has(${object}.spec.exam) ? ${object}.spec.exam : ${object}.metadata.name)`;
 
 /** That a session is sealed shows in the status, which an edit of the spec cannot change. */
@@ -181,6 +205,10 @@ export const editRules: readonly EditRule[] = [
     text: 'must be the number of shards that exist (status.plan.shards), or be left out',
     cel: `${has('oldSelf.spec.redis.shards')} || !(${has('self.spec.redis.shards')}) || !(${has('self.status.plan.shards')}) || !(${has('self.status.phase')}) || self.status.phase == 'Pending' || self.spec.redis.shards == self.status.plan.shards`,
   },
+  fixedClass('spec.redis.storageClass', isProvisioned, provisionedText),
+  growingSize('spec.redis.storage', isProvisioned, provisionedText),
+  fixedClass('spec.export.volume.storageClass', isSealing, sealingText),
+  growingSize('spec.export.volume.storage', isSealing, sealingText),
   {
     field: 'status.sealing',
     text: 'cannot be removed or changed: what is sealed stays sealed. Write the status with the value that it has',

@@ -17,7 +17,8 @@ const { spec, status } = root.properties as { spec: SchemaNode; status: SchemaNo
 function nodesOf(node: SchemaNode, path: string): { path: string; node: SchemaNode }[] {
   const children = Object.entries(node.properties ?? {}).flatMap(([name, child]) => nodesOf(child, `${path}.${name}`));
   const items = node.items === undefined ? [] : nodesOf(node.items, `${path}[]`);
-  return [{ path, node }, ...children, ...items];
+  const { additionalProperties: value } = node;
+  return [{ path, node }, ...children, ...items, ...(value === undefined ? [] : nodesOf(value, `${path}{}`))];
 }
 
 test.each([...generated()])('%s is what `npm run crds` makes', (path, text) => {
@@ -30,7 +31,23 @@ describe('the CRD', () => {
   test('describes every field and gives it a type', () => {
     for (const { path, node } of nodes) {
       expect(node.description, `description of ${path}`).toBeTypeOf('string');
-      expect(node.type, `type of ${path}`).toMatch(/^(object|array|string|integer|number|boolean)$/);
+      const type = node['x-kubernetes-int-or-string'] ? 'string' : node.type;
+      expect(type, `type of ${path}`).toMatch(/^(object|array|string|integer|number|boolean)$/);
+    }
+  });
+
+  test('bounds everything in the spec that could grow', () => {
+    for (const { path, node } of nodesOf(spec, 'spec')) {
+      const free = node['x-kubernetes-preserve-unknown-fields'] === true;
+      if (node['x-kubernetes-int-or-string']) expect(node.maximum, path).toBeTypeOf('number');
+      else if (node.type === 'array') expect(node.maxItems, path).toBeTypeOf('number');
+      else if (node.additionalProperties !== undefined) expect(node.maxProperties, path).toBeTypeOf('number');
+      else if (node.type === 'integer') expect([node.minimum, node.maximum], path).not.toContain(undefined);
+      else if (node.type === 'string' && node.format === undefined && node.enum === undefined) {
+        const bounded = node.maxLength ?? node.pattern;
+        expect(bounded, path).toBeDefined();
+        if (node.maxLength === undefined) expect(node.pattern, path).not.toMatch(/[*+](?![^[]*\])/);
+      } else if (node.type === 'object' && !free) expect(node.properties ?? path, path).toBeDefined();
     }
   });
 
@@ -39,7 +56,7 @@ describe('the CRD', () => {
       ...['description', 'type', 'default', 'enum', 'format', 'pattern', 'minimum', 'maximum', 'minLength'],
       ...['maxLength', 'maxItems', 'items', 'properties', 'required', 'x-kubernetes-list-type'],
       ...['x-kubernetes-list-map-keys', 'x-kubernetes-validations', 'additionalProperties', 'maxProperties'],
-      'x-kubernetes-preserve-unknown-fields',
+      ...['x-kubernetes-preserve-unknown-fields', 'x-kubernetes-int-or-string'],
     ];
     for (const { path, node } of nodes) expect(known, path).toEqual(expect.arrayContaining(Object.keys(node)));
   });
@@ -101,7 +118,7 @@ describe('the reference page', () => {
 
   test('lists every field', () => {
     const page = generated().get('docs/examsession.md')!;
-    for (const { path } of nodesOf(spec, 'spec').filter(({ path }) => path.includes('.') && !path.endsWith('[]')))
+    for (const { path } of nodesOf(spec, 'spec').filter(({ path }) => path.includes('.') && !/(\[\]|{})$/.test(path)))
       expect(page).toContain(`| \`${path}\` |`);
   });
 });

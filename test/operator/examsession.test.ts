@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
-import { examName, examSessionSchema, readExamSession, sessionDefaults } from '#operator/examsession.ts';
+import { examName, examSessionSchema, readExamSession } from '#operator/examsession.ts';
+import { sessionDefaults } from '#operator/sessiondefaults.ts';
 import { isProblem } from '#queue/problem.ts';
 
 const smallest = `
