@@ -4,6 +4,7 @@ import { messageOf } from '#queue/configfile.ts';
 import { problem } from '#queue/problem.ts';
 import { explainFields } from '../fielderrors.ts';
 import { parseYaml } from '../yamltext.ts';
+import { kubernetesSettings } from './clustersettings.ts';
 
 /** Every default of the operator's configuration. Left out: the images and the operator's own namespace. */
 export const configDefaults = {
@@ -16,6 +17,7 @@ export const configDefaults = {
   adminPort: 8443,
   workers: 4,
   requestsPerSecond: 200,
+  verifiedLingerSeconds: kubernetesSettings.verifiedLingerSeconds,
   logLevel: 'info',
 } as const satisfies Record<string, unknown>;
 
@@ -60,6 +62,12 @@ export const operatorConfigSchema = z.strictObject({
     .prefault({}),
   workers: z.int().min(1).max(64).default(configDefaults.workers).describe('Sessions that are worked on at a time.'),
   requestsPerSecond: z.int().min(10).max(10_000).default(configDefaults.requestsPerSecond),
+  verifiedLingerSeconds: z
+    .int()
+    .min(0)
+    .max(86_400)
+    .default(configDefaults.verifiedLingerSeconds)
+    .describe("How long a gateway stays after the export was verified, so that students' devices learn it."),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default(configDefaults.logLevel),
 });
 

@@ -9,6 +9,7 @@ import { createCaches } from './caches.ts';
 import { type ClusterSettings, kubernetesSettings } from './clustersettings.ts';
 import type { OperatorConfig } from './config.ts';
 import { createController } from './controller.ts';
+import { ownAccount } from './ownaccount.ts';
 import { createApi } from './runtime/api.ts';
 import { createElection, type Election } from './runtime/election.ts';
 import { createEventRecorder } from './runtime/events.ts';
@@ -70,10 +71,12 @@ export async function startOperator(config: OperatorConfig, ends: OperatorEnds):
   });
   const controller = createController({
     ...{ api, caches, events, log, workers: config.workers, measured: metrics.measured },
-    ...{ settings: kubernetesSettings, clusterSettings: settingsOf(config) },
+    settings: { ...kubernetesSettings, verifiedLingerSeconds: config.verifiedLingerSeconds },
+    clusterSettings: settingsOf(config),
   });
   election = createElection({
     ...{ api: leaseApi, namespace: config.operator.namespace, name: config.leaderElection.name },
+    owner: await ownAccount(),
     ...{ identity: candidate, ...times, onError: problems('the Lease could not be looked at') },
     onStarted() {
       log.info('leads');

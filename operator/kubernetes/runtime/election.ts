@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { jitter } from '#queue/backoff.ts';
 import { isProblem, problem } from '#queue/problem.ts';
-import type { Api, KubeObject } from './api.ts';
+import type { Api, KubeObject, OwnerReference } from './api.ts';
 import {
   claimed,
   decide,
@@ -24,6 +24,8 @@ export interface ElectionOptions extends TermOptions {
   /** Of the Lease. */
   readonly namespace: string;
   readonly name: string;
+  /** With what the Lease goes; nothing when left out. */
+  readonly owner?: OwnerReference | null;
   /** Of this candidate: no other has it, nor has it in a next life. */
   readonly identity: string;
   /** Others take the lease so long after the last renewal they saw; whole seconds, 15,000 when left out. */
@@ -117,7 +119,7 @@ export function createElection(options: ElectionOptions): Election {
 
 /** One candidate's dealings with the Lease on the server. */
 function createCandidate(
-  { api, namespace, name, identity, leaseMs }: ElectionOptions & { readonly leaseMs: number },
+  { api, namespace, name, owner, identity, leaseMs }: ElectionOptions & { readonly leaseMs: number },
   clock: () => number,
 ) {
   let seen: Observation | null = null;
@@ -125,7 +127,7 @@ function createCandidate(
   const read = () => api.get({ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', namespace, name });
 
   async function write(lease: KubeObject | null, record: LeaseRecord): Promise<void> {
-    const object = writeLease({ namespace, name }, lease, record);
+    const object = writeLease({ namespace, name, ...(owner && { ownerReferences: [owner] }) }, lease, record);
     await (lease === null ? api.create(object) : api.update(object));
   }
 

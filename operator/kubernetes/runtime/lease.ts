@@ -1,4 +1,4 @@
-import { type KubeObject, microTime } from './object.ts';
+import { type KubeObject, microTime, type ObjectMeta } from './object.ts';
 
 /** What a Lease says, as far as an election goes by it. */
 export interface LeaseRecord {
@@ -92,12 +92,8 @@ export function readLease(lease: KubeObject, leaseMs: number): LeaseRecord {
   };
 }
 
-/** `before`: the Lease as it was read; what is not ours in it stays. */
-export function writeLease(
-  name: { readonly namespace: string; readonly name: string },
-  before: KubeObject | null,
-  record: LeaseRecord,
-): KubeObject {
+/** `before`: the Lease as it was read; what is not ours in it stays. Null: it is made, with this metadata. */
+export function writeLease(metadata: ObjectMeta, before: KubeObject | null, record: LeaseRecord): KubeObject {
   const old = (before?.spec ?? {}) as LeaseSpec;
   const changesHands = old.holderIdentity !== record.holder;
   const spec: LeaseSpec = {
@@ -108,7 +104,7 @@ export function writeLease(
     acquireTime: changesHands ? record.renewTime : (old.acquireTime ?? record.renewTime),
     renewTime: record.renewTime,
   };
-  return { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: before?.metadata ?? name, spec };
+  return { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: before?.metadata ?? metadata, spec };
 }
 
 function isSame(one: LeaseRecord | null, other: LeaseRecord | null): boolean {
