@@ -1,12 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { build } from 'esbuild';
+import { build, stop } from 'esbuild';
 
-/**
- * `npm run bundle`: makes dist/untradex.mjs, dist/{gateway,exporter,operator}.mjs, which share chunks beside them and
- * need nothing else but packages with native code. An installed package runs these, since Node strips no types below
- * node_modules. Programs must not read files beside their source: nothing of the kind is carried along.
- */
 const root = dirname(import.meta.dirname);
 const native = ['@duckdb/node-api'];
 
@@ -14,25 +9,37 @@ const native = ['@duckdb/node-api'];
 const banner =
   "import { createRequire as untradexRequire } from 'node:module'; const require = untradexRequire(import.meta.url);";
 
-await rm(join(root, 'dist'), { recursive: true, force: true });
-await build({
-  absWorkingDir: root,
-  entryPoints: {
-    untradex: 'cli/main.ts',
-    gateway: 'gateway/main.ts',
-    exporter: 'exporter/main.ts',
-    operator: 'operator/main.ts',
-  },
-  outdir: 'dist',
-  outExtension: { '.js': '.mjs' },
-  bundle: true,
-  // Keeps what is imported late in files of its own: most commands start without DuckDB.
-  splitting: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node24.12',
-  external: native,
-  banner: { js: banner },
-  legalComments: 'linked',
-  logLevel: 'warning',
-});
+/**
+ * Makes untradex.mjs and {gateway,exporter,operator}.mjs in a folder, emptied before, which share chunks beside them
+ * and need nothing else but packages with native code. An installed package and the image run these, since Node strips
+ * no types below node_modules. Programs must not read files beside their source: nothing of the kind is carried along.
+ */
+export async function bundle(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+  await build({
+    absWorkingDir: root,
+    entryPoints: {
+      untradex: 'cli/main.ts',
+      gateway: 'gateway/main.ts',
+      exporter: 'exporter/main.ts',
+      operator: 'operator/main.ts',
+    },
+    outdir: folder,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    // Keeps what is imported late in files of its own: most commands start without DuckDB.
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24.12',
+    external: native,
+    banner: { js: banner },
+    legalComments: 'linked',
+    logLevel: 'warning',
+  });
+  // Else its process stays for further builds.
+  await stop();
+}
+
+/** `npm run bundle` */
+if (import.meta.main) await bundle(join(root, 'dist'));

@@ -36,7 +36,6 @@ Examples:
 async function main({ tag, builder = firstBuilder(), out }: Options): Promise<void> {
   if (builder === 'docker') return run('docker', ['build', '--tag', tag, root]);
   if (builder === 'buildah') return run('buildah', ['build', '--tag', tag, root]);
-  await import('../bundle.ts');
   const redis = await packRedis('localhost/untradex-redis:test', out);
   for (const image of [await packUntradex(tag, manifest.version, out), redis]) {
     console.log(`${image.tag}  ${image.file}`);

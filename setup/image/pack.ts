@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { findRedis } from '#setup/findredis.cjs';
+import { bundle } from '../bundle.ts';
 import { type ImageConfig, writeArchive } from './archive.ts';
 import { createRootfs, type Rootfs } from './rootfs.ts';
 
@@ -15,12 +16,12 @@ export interface Packed {
   readonly file: string;
 }
 
-/** Node, the bundles, and the one package with native code. `npm run bundle` has run. */
+/** Node, the bundles, and the one package with native code. */
 export async function packUntradex(tag: string, version: string, folder: string): Promise<Packed> {
   const packages = ['node-api', 'node-bindings', 'node-bindings-linux-x64'].map((name) => `@duckdb/${name}`);
-  return pack(tag, folder, { PATH: '/usr/local/bin', NODE_ENV: 'production' }, version, '/app', (rootfs) => {
+  return pack(tag, folder, { PATH: '/usr/local/bin', NODE_ENV: 'production' }, version, '/app', async (rootfs) => {
+    await bundle(join(rootfs.root, 'app/dist'));
     rootfs.program(process.execPath, '/usr/local/bin/node');
-    rootfs.copy(join(root, 'dist'), '/app/dist');
     rootfs.copy(join(root, 'package.json'), '/app/package.json');
     for (const name of [...packages, 'detect-libc']) {
       rootfs.copy(join(root, 'node_modules', name), `/app/node_modules/${name}`);
@@ -52,14 +53,14 @@ async function pack(
   env: ImageConfig['env'],
   version: string,
   workingDir: string,
-  fill: (rootfs: Rootfs) => void,
+  fill: (rootfs: Rootfs) => Promise<void> | void,
 ): Promise<Packed> {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new Error('an image is packed from the programs of this machine, which must be Linux on x64: use Docker');
   }
   const rootfs = mkdtempSync(join(tmpdir(), 'untradex-image-'));
   try {
-    fill(createRootfs(rootfs));
+    await fill(createRootfs(rootfs));
     mkdirSync(join(rootfs, workingDir), { recursive: true });
     mkdirSync(join(rootfs, 'tmp'));
     chmodSync(rootfs, 0o755);
