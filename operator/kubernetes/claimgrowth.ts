@@ -2,8 +2,8 @@ import type { Logger } from 'pino';
 import { isProblem } from '#queue/problem.ts';
 import { quantity } from '../capacity.ts';
 import type { Fault } from '../platform.ts';
+import { numberOf } from '../quantity.ts';
 import { managedBy } from './names.ts';
-import { numberOf } from './quantity.ts';
 import type { Api, ObjectRef } from './runtime/api.ts';
 import type { ClaimView } from './shardfault.ts';
 

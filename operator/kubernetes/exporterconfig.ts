@@ -3,10 +3,10 @@ import { quantity } from '../capacity.ts';
 import type { ExamSpec } from '../examsession.ts';
 import { eventsOf } from '../exportend.ts';
 import type { AttemptPlan } from '../plan.ts';
+import { numberOf } from '../quantity.ts';
 import type { Roster } from '../roster.ts';
 import { type ClusterSettings, paths, ports } from './clustersettings.ts';
 import { objectNames, type SessionRef } from './names.ts';
-import { numberOf } from './quantity.ts';
 import type { PodParts } from './resources/pod.ts';
 
 /** What the pods of an attempt are told and given. Pure: it is made once, and kept with the attempt. */

@@ -1,8 +1,9 @@
+import { maxmemoryWithin, memoryFor } from '../capacity.ts';
 import type { ExamSpec } from '../examsession.ts';
 import type { DesiredShards } from '../plan.ts';
+import { numberOf } from '../quantity.ts';
 import { defaultSettings } from '../settings.ts';
 import { digestOf } from './digest.ts';
-import { numberOf } from './quantity.ts';
 import type { PodParts } from './resources/pod.ts';
 
 /** What a session says about its shards' pods and claims (`spec.redis`); quantities are text. */
@@ -21,9 +22,7 @@ export interface ShardSizes {
   readonly cpu: number;
 }
 
-const MiB = 2 ** 20;
-const leastMaxmemory = 32 * MiB;
-const { redisBaseBytes } = defaultSettings.capacity;
+const { capacity } = defaultSettings;
 
 /**
  * The plan's sizes, or the session's own. `maxmemory` never shrinks, since Redis would refuse everything once it holds
@@ -32,24 +31,14 @@ const { redisBaseBytes } = defaultSettings.capacity;
  */
 export function shardSizes(desired: DesiredShards, wishes: RedisWishes, knownMaxmemory: number): ShardSizes {
   const memory = numberOf(wishes.resources?.memory);
-  const maxmemory = memory === null ? desired.maxmemoryBytes : maxmemoryWithin(memory);
+  const maxmemory = memory === null ? desired.maxmemoryBytes : maxmemoryWithin(memory, capacity);
   const maxmemoryBytes = Math.max(maxmemory, knownMaxmemory);
   return {
     maxmemoryBytes,
-    memoryBytes: Math.max(memory ?? desired.memoryBytes, memoryFor(maxmemoryBytes)),
+    memoryBytes: Math.max(memory ?? desired.memoryBytes, Math.ceil(memoryFor(maxmemoryBytes, capacity))),
     storageBytes: numberOf(wishes.storage) ?? desired.storageBytes,
     cpu: numberOf(wishes.resources?.cpu) ?? desired.cpu,
   };
-}
-
-/** As capacity.ts has it: a tenth more, and what Redis itself needs; without rounding. */
-function memoryFor(maxmemoryBytes: number): number {
-  return Math.ceil(maxmemoryBytes * 1.1 + redisBaseBytes);
-}
-
-/** The other way round; whoever gives next to nothing gets a Redis that starts, and is full soon. */
-function maxmemoryWithin(memoryBytes: number): number {
-  return Math.max(leastMaxmemory, Math.floor((memoryBytes - redisBaseBytes) / 1.1 / MiB) * MiB);
 }
 
 /**

@@ -1,11 +1,11 @@
 import type { V1StatefulSet } from '@kubernetes/client-node';
 import type { Endpoint } from '#queue/client.ts';
 import type { Fault, ShardObserved } from '../platform.ts';
+import { numberOf } from '../quantity.ts';
 import { ports } from './clustersettings.ts';
 import type { IdentityRecord } from './identity.ts';
 import { type Component, objectNames, type SessionRef } from './names.ts';
 import { isOver, type PodView } from './podview.ts';
-import { numberOf } from './quantity.ts';
 import { incarnationOf } from './resources/redisstatefulset.ts';
 import type { KubeObject } from './runtime/object.ts';
 import type { SessionKeys } from './sessionkeys.ts';

@@ -52,6 +52,51 @@ describe('capacity', () => {
     ]);
   });
 
+  test('keeps the number of gateways within what the session says', () => {
+    const of = (gateway: string) => capacityOf(specOf(20_001, `, gateway: {${gateway}}`), null, settings);
+    const [least, most, both] = [of('minReplicas: 9'), of('maxReplicas: 3'), of('minReplicas: 2, maxReplicas: 8')];
+    expect([least.replicas, most.replicas, both.replicas]).toEqual([9, 3, 6]);
+    expect(least.why[0]).toMatch(/one that dies; spec.gateway.minReplicas says at least 9\.$/);
+    expect(most.why[0]).toMatch(/; spec.gateway.maxReplicas says at most 3, so each is to take more of them\.$/);
+    expect(both.why[0]).toMatch(/one that dies\.$/);
+    // Two have to do for all students when one of the three dies.
+    expect(most.gateway.connections).toBe(2 * 10_001);
+  });
+
+  test('counts with the storage that the session says, and tells when it is less than needed', () => {
+    const of = (storage: string) => capacityOf(specOf(20_001, `, redis: {storage: ${storage}}`), null, settings);
+    expect([of('5Gi').redis.storageBytes, of('1.5Gi').storageBytes]).toEqual([5 * 2 ** 30, 4.5 * 2 ** 30]);
+    expect(of('"1500000000.5"').redis.storageBytes).toBe(1_500_000_001);
+    expect(of('5Gi').why[4]).toMatch(
+      /^5Gi of storage a shard: spec.redis.storage says so. Worked out are 2Gi: .* 80 %\.$/,
+    );
+    expect(of('1Gi').why[4]).toMatch(/ With 1Gi it has less: full after 68 % of these events\.$/);
+  });
+
+  test('counts with the memory and the cores that the session says', () => {
+    const of = (gateway: string, redis: string) =>
+      capacityOf(
+        specOf(20_001, `, gateway: {resources: {${gateway}}}, redis: {resources: {${redis}}}`),
+        null,
+        settings,
+      );
+    const given = of('cpu: 500m, memory: 2Gi', 'cpu: "0.1", memory: 4Gi');
+    expect(given).toMatchObject({ cpu: 3.3, memoryBytes: 6 * 2 ** 31 + 3 * 2 ** 32 });
+    expect(given.redis.maxmemoryBytes).toBeGreaterThan(3.5 * 2 ** 30);
+    expect(given.redis.maxmemoryBytes * 1.1 + settings.redisBaseBytes).toBeLessThanOrEqual(2 ** 32);
+    expect(given.why[2]).toMatch(/^2Gi a gateway: spec.gateway.resources.memory says so. Worked out are 768Mi: /);
+    expect(given.why[3]).toMatch(/^4Gi a shard: spec.redis.resources.memory says so. .* With 4Gi it is 3607Mi\.$/);
+    expect(given.why[6]).toContain(
+      '(a gateway as spec.gateway.resources.cpu says, a shard as spec.redis.resources.cpu',
+    );
+    const small = of('cpu: "2", memory: 256Mi', 'memory: 512Mi');
+    expect(small.why[2]).toMatch(/ It gets less: one that needs more is ended and started again\.$/);
+    expect(small.why[3]).toMatch(/ With 512Mi it is 349Mi: full after 39 % of these events\.$/);
+    expect(small.why[6]).toContain('(a gateway as spec.gateway.resources.cpu says, a shard uses one thread)');
+    const least = of('memory: 2Gi', 'memory: 1Mi').redis;
+    expect(least.memoryBytes).toBeGreaterThan(least.maxmemoryBytes * 1.1 + settings.redisBaseBytes - 1);
+  });
+
   test('never changes the number of shards that exist: more students get gateways and larger shards', () => {
     const small = capacityOf(specOf(4_000), null, settings);
     const grown = capacityOf(specOf(100_000), small.shards, settings);

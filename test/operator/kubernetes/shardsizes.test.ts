@@ -1,25 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { capacityOf, quantity } from '#operator/capacity.ts';
-import { numberOf } from '#operator/kubernetes/quantity.ts';
 import { redisInputs, shardSizes } from '#operator/kubernetes/shardsizes.ts';
 import { defaultSettings } from '#operator/settings.ts';
 import { desiredShards, GiB, MiB, sessionWith } from './shardparts.ts';
-
-describe('a quantity', () => {
-  test('is read as Kubernetes reads it', () => {
-    const known = { '2Gi': 2 * GiB, '1500m': 1.5, '1e3': 1_000, '1.5M': 1_500_000, '128974848': 128974848, '.5': 0.5 };
-    for (const [text, number] of Object.entries(known)) expect(numberOf(text), text).toBe(number);
-    for (const text of [undefined, null, '', 'Gi', '1 Gi', '1GiB', '0x10', {}, Number.NaN]) {
-      expect(numberOf(text)).toBeNull();
-    }
-    fc.assert(
-      fc.property(fc.nat(1e9), (kibi) => {
-        expect(numberOf(quantity(kibi * 1_024))).toBe(kibi * 1_024);
-      }),
-    );
-  });
-});
 
 describe("a shard's sizes", () => {
   test("are the plan's, where the session names none", () => {
