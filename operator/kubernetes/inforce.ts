@@ -1,11 +1,12 @@
 import { isDeepStrictEqual, promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import { isProblem, problem } from '#queue/problem.ts';
-import { checkEdit } from '../edit.ts';
+import { checkEdit, type Made } from '../edit.ts';
 import { type ExamSession, readExamSession } from '../examsession.ts';
 import { faultOf } from '../fault.ts';
 import type { Fault } from '../platform.ts';
 import { emptyRoster, type Roster, readRoster } from '../roster.ts';
+import type { SessionStatus } from '../status.ts';
 import { objectNames, type SessionRef } from './names.ts';
 import { partMetadata } from './resources/part.ts';
 import type { Api, KubeObject } from './runtime/api.ts';
@@ -74,7 +75,7 @@ export function createInForce(api: Api, ref: SessionRef, now = Date.now): InForc
   async function judge(live: KubeObject): Promise<Wish> {
     try {
       const session = sessionOfObject(live);
-      if (kept !== null && kept.session !== null) checkEdit(kept.session, session);
+      if (kept !== null && kept.session !== null) checkEdit(kept.session, session, madeOf(ref, live));
       const { csv, roster, fault } = await rosterOf(session);
       await keep(live, session, csv, roster);
       return { session, roster, fault };
@@ -125,6 +126,14 @@ export function createInForce(api: Api, ref: SessionRef, now = Date.now): InForc
   }
 
   return { read };
+}
+
+/** As the status tells it, which is also what the API server's rules look at. */
+function madeOf({ uid }: SessionRef, live: KubeObject): Made {
+  const status = live.status as Partial<SessionStatus> | undefined;
+  const isBegun = status?.uid === uid && status.phase !== 'Pending';
+  const shards = isBegun ? (status.plan?.shards ?? 0) : 0;
+  return { shards, queueVolumes: isBegun, exportVolume: isBegun && status.sealing != null };
 }
 
 /** @throws the error when it is none that a person must mend: then it is tried again */

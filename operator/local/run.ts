@@ -1,5 +1,6 @@
 import pino from 'pino';
 import { problem } from '#queue/problem.ts';
+import { withoutEffectText } from '../effect.ts';
 import { faultOf } from '../fault.ts';
 import { createLoop } from '../loop.ts';
 import { createQueueControl } from '../queuecontrol.ts';
@@ -37,6 +38,8 @@ export interface RunOptions {
   readonly programs: { readonly gateway: string[]; readonly exporter: string[] };
   /** Called with the whole status at each change. */
   readonly onStatus: (status: LocalStatus) => void;
+  /** Told once, before anything is started, what of the session has no effect here. */
+  readonly onNote?: (text: string) => void;
   readonly settings?: Partial<Settings>;
 }
 
@@ -59,7 +62,9 @@ export async function runLocal(options: RunOptions): Promise<LocalRun> {
   const lock = await lockFolder(folder);
   try {
     const known = await readIdentity(folder);
-    const session = await placeSession(folder, options.file ?? null, known?.session ?? null);
+    const session = await placeSession(folder, options.file ?? null, known);
+    const unheeded = withoutEffectText(session.spec);
+    if (unheeded !== null) options.onNote?.(unheeded);
     const identity = await openIdentityFile(folder, known, session);
     const logger = pino({ name: 'operator' }, pino.destination({ dest: folder.log, mode: 0o600, append: true }));
     for (const what of await endOrphans(folder)) logger.warn({ what }, 'ended what an earlier run left behind');

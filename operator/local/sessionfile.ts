@@ -4,13 +4,13 @@ import { basename, dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parseDocument } from 'yaml';
 import { isProblem, problem } from '#queue/problem.ts';
-import { checkEdit } from '../edit.ts';
+import { checkEdit, type Made } from '../edit.ts';
 import { type ExamSession, readExamSession } from '../examsession.ts';
 import { faultOf } from '../fault.ts';
 import type { Fault } from '../platform.ts';
 import { emptyRoster, type Roster, readRoster } from '../roster.ts';
 import { type DataFolder, readJson, readText, writeAtomic, writeJson } from './datafolder.ts';
-import type { IdentityFile } from './identityfile.ts';
+import type { IdentityFile, LocalIdentity } from './identityfile.ts';
 
 /**
  * DIR/session.yaml is the API of a local session: whoever edits it, an edit that is admissible is in force within a
@@ -31,18 +31,18 @@ const pollMs = 1_000;
  * then. A later edit by another program survives: a file that does not say `spec.phase` keeps the one in force, so
  * that starting again with the first file never takes back that the session was finalized.
  * @param file null to go on with the folder's own
- * @param known the session that the folder is for; null for a new one
- * @throws Problem `session_invalid`, `session_missing`, `roster_invalid`, `roster_missing`, `edit_refused`
+ * @param known whom the folder is for; null for a new one
+ * @throws Problem `session_invalid`, `session_unusable`, `session_missing`, `roster_invalid`, `roster_missing`, `edit_refused`
  */
 export async function placeSession(
   folder: DataFolder,
   file: string | null,
-  known: ExamSession | null,
+  known: Pick<LocalIdentity, 'session' | 'shards'> | null,
 ): Promise<ExamSession> {
-  if (file === null) return known ?? readExamSession(await needText(folder.session));
+  if (file === null) return known?.session ?? readLocalSession(await needText(folder.session));
   const given = await needText(file);
-  const wanted = readExamSession(given);
-  if (known !== null) checkEdit(known, wanted);
+  const wanted = readLocalSession(given);
+  if (known !== null) checkEdit(known.session, wanted, madeOf(known));
   const roster = wanted.spec.roster?.file;
   if (roster !== undefined) {
     const csv = await needRoster(join(dirname(file), roster));
@@ -52,7 +52,24 @@ export async function placeSession(
   const own = await readText(folder.session);
   const text = own === null ? given : keepPhase(given, own);
   if (text !== own) await writeAtomic(folder.session, text);
-  return readExamSession(text);
+  return readLocalSession(text);
+}
+
+/** There are no volumes whose class or size could be wrong. */
+function madeOf({ shards }: Pick<LocalIdentity, 'shards'>): Made {
+  return { shards: shards.length, queueVolumes: false, exportVolume: false };
+}
+
+/** A session that one machine can do: a Secret with a database's user is on a cluster alone. */
+function readLocalSession(text: string): ExamSession {
+  const session = readExamSession(text);
+  const { postgres } = session.spec.export;
+  if (postgres === undefined || postgres.user !== undefined) return session;
+  throw problem(
+    'session_unusable',
+    'spec.export.postgres.user is needed on one machine: there is no Secret that could say it',
+    'name the user, and the file with the password in spec.export.postgres.passwordFile, in place of credentialsSecret',
+  );
 }
 
 async function needText(path: string): Promise<string> {
@@ -122,8 +139,8 @@ export async function watchSession(
 
   async function read(): Promise<void> {
     try {
-      const wanted = readExamSession(await needText(folder.session));
-      checkEdit(identity.value.session, wanted);
+      const wanted = readLocalSession(await needText(folder.session));
+      checkEdit(identity.value.session, wanted, madeOf(identity.value));
       const file = wanted.spec.roster?.file;
       const read = file === undefined ? emptyRoster : readRoster(await needRoster(folder.roster(file)));
       if (!isDeepStrictEqual(read, roster)) {

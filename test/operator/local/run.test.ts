@@ -106,6 +106,9 @@ describe('a run', () => {
     const before = await first.phase('Active');
     expect(before.pids.gateway).toHaveLength(2);
     await session.edit(['spec', 'redis', 'shards'], 5);
+    const refused = await first.until((status) => condition(status, 'Accepted').status === 'False', 'the refusal');
+    expect(condition(refused, 'Accepted').message).toContain('spec.redis.shards cannot change');
+    await session.edit(['spec', 'redis', 'shards'], 2);
     await session.edit(['spec', 'students'], 150);
     const after = await first.until(({ pids }) => pids.gateway.length === 3, 'one more gateway');
     expect(after.plan.shards).toBe(2);

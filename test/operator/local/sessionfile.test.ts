@@ -61,10 +61,13 @@ describe('run -f', () => {
     const known = await placeSession(folder, file, null);
     edit(folder, yaml('  phase: Finalizing\n'));
     writeFileSync(file, yaml('  graceSeconds: 3\n'));
-    expect((await placeSession(folder, file, known)).spec).toMatchObject({ phase: 'Finalizing', graceSeconds: 3 });
+    expect((await placeSession(folder, file, { session: known, shards: [] })).spec).toMatchObject({
+      phase: 'Finalizing',
+      graceSeconds: 3,
+    });
     expect(readFileSync(folder.session, 'utf8')).toContain('# our exam');
     writeFileSync(file, yaml('  phase: Active\n'));
-    expect((await placeSession(folder, file, known)).spec.phase).toBe('Active');
+    expect((await placeSession(folder, file, { session: known, shards: [] })).spec.phase).toBe('Active');
   });
 
   test('is refused for another session, another exam, and a missing or broken file', async () => {
@@ -73,7 +76,7 @@ describe('run -f', () => {
     const known = await placeSession(folder, file, null);
     const refused = (text: string, code: string, says: RegExp) => {
       writeFileSync(file, text);
-      return expect(placeSession(folder, file, known)).rejects.toMatchObject({
+      return expect(placeSession(folder, file, { session: known, shards: [] })).rejects.toMatchObject({
         code,
         message: expect.stringMatching(says),
       });
@@ -87,12 +90,34 @@ describe('run -f', () => {
     await refused(yaml('  exam: other\n'), 'edit_refused', /spec.exam cannot change/);
     await refused(yaml('  graceSeconds: -1\n'), 'session_invalid', /spec.graceSeconds/);
     await refused(
+      yaml('  export: {postgres: {host: db, database: exams, credentialsSecret: account}}\n'),
+      'session_unusable',
+      /spec.export.postgres.user is needed on one machine/,
+    );
+    await refused(
       yaml('  closesAt: 2026-05-04T10:00:00Z\n  roster: {file: extra.csv}\n'),
       'roster_missing',
       /extra.csv/,
     );
-    await expect(placeSession(folder, `${file}.none`, known)).rejects.toMatchObject({ code: 'session_missing' });
+    await expect(placeSession(folder, `${file}.none`, { session: known, shards: [] })).rejects.toMatchObject({
+      code: 'session_missing',
+    });
     expect(readExamSession(readFileSync(folder.session, 'utf8'))).toEqual(known);
+  });
+
+  test('is refused when it says another number of shards than there are', async () => {
+    const { folder, file } = folders();
+    writeFileSync(file, yaml(''));
+    const session = await placeSession(folder, file, null);
+    const shard = { incarnation: 'i', born: true, port: 1, maxmemoryBytes: 1 };
+    const known = { session, shards: [0, 1].map((number) => ({ ...shard, shard: number })) };
+    writeFileSync(file, yaml('  redis: {shards: 3}\n'));
+    await expect(placeSession(folder, file, known)).rejects.toMatchObject({
+      code: 'edit_refused',
+      message: expect.stringMatching(/spec.redis.shards must be the number of shards that exist \(2\)/),
+    });
+    writeFileSync(file, yaml('  redis: {shards: 2}\n'));
+    expect((await placeSession(folder, file, known)).spec.redis.shards).toBe(2);
   });
 
   test('left out goes on with what was in force, though the file is broken by now', async () => {
@@ -100,7 +125,7 @@ describe('run -f', () => {
     writeFileSync(file, yaml(''));
     const known = await placeSession(folder, file, null);
     edit(folder, 'broken: [');
-    expect(await placeSession(folder, null, known)).toBe(known);
+    expect(await placeSession(folder, null, { session: known, shards: [] })).toBe(known);
     await expect(placeSession(dataFolder(tmpFolder('empty')), null, null)).rejects.toMatchObject({
       code: 'session_missing',
     });
