@@ -26,6 +26,7 @@ export const exitCodes = {
 
 const ofProblem: Record<string, number> = {
   session_invalid: exitCodes.input,
+  session_unusable: exitCodes.input,
   session_unknown: exitCodes.input,
   folder_empty: exitCodes.input,
   folder_in_use: exitCodes.input,

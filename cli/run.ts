@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { examples } from './examples.ts';
 import { exitCodeOfSignal, exitCodes } from './exitcodes.ts';
+import { note } from './output.ts';
 import { findPrograms } from './programs.ts';
 import { createRunView } from './runview.ts';
 import { listenForStop } from './signals.ts';
@@ -52,6 +53,7 @@ async function run({ file, data, port, host, json }: Options): Promise<number> {
       host,
       programs: { gateway: [...gateway], exporter: [...exporter] },
       onStatus: view.show,
+      onNote: note,
     });
     const stopped = new Promise<'stopped'>((resolve) => {
       if (stop.signal.aborted) resolve('stopped');

@@ -1,5 +1,6 @@
 import { retryAt } from './attempt.ts';
 import { deadlinesOf } from './deadlines.ts';
+import { withoutEffectText } from './effect.ts';
 import { type Desired, fillOf } from './plan.ts';
 import type { Fault, Observed } from './platform.ts';
 import type { QueueFacts } from './queuecontrol.ts';
@@ -44,7 +45,10 @@ export type ConditionType = keyof typeof conditions;
 
 /** The session as it was last edited is in force. */
 function accepted({ observed }: Facts): Verdict {
-  if (observed.editFault === null) return yes('Valid', 'The session is in force as it stands.');
+  if (observed.editFault === null) {
+    const unheeded = observed.place === 'machine' ? withoutEffectText(observed.session.spec) : null;
+    return yes('Valid', ['The session is in force as it stands.', ...(unheeded === null ? [] : [unheeded])].join(' '));
+  }
   return no('Invalid', `The last edit is not in force, the one before it still is: ${told(observed.editFault)}`);
 }
 

@@ -1,4 +1,5 @@
 import type { Endpoint } from '#queue/client.ts';
+import type { Place } from './effect.ts';
 import type { ExamSession } from './examsession.ts';
 import type { AttemptPlan, Desired } from './plan.ts';
 import type { Roster } from './roster.ts';
@@ -55,6 +56,7 @@ export interface ShardBirth {
 }
 
 export interface Observed {
+  readonly place: Place;
   /** The last admissible session, with its defaults. */
   readonly session: ExamSession;
   /** Counts the admissible edits of the spec, from 1. */

@@ -64,6 +64,7 @@ export function createClusterPlatform(parts: ClusterPlatformParts): ClusterPlatf
     const { live, session, wish } = look();
     const [observedShards, attempt] = await Promise.all([shards.observe(), attempts.observe()]);
     return {
+      place: 'cluster',
       session,
       generation: live.metadata.generation ?? 1,
       editFault: wish.fault,

@@ -1,8 +1,8 @@
+import { keepMs } from '../duration.ts';
 import { apiVersion, kind } from '../examsession.ts';
 import { claimsOf, deleteClaim, isOfQueue, provedAt } from './claims.ts';
 import { labelNames, type SessionRef, selectorOf } from './names.ts';
 import type { Api, KubeObject } from './runtime/api.ts';
-import { durationMs } from './session.ts';
 
 /** How often it is looked whether the last pods have let go of their claims. */
 const lookAgainMs = 10_000;
@@ -26,7 +26,7 @@ export async function releaseQueue(api: Api, ref: SessionRef, keepFor: string, n
   const isOver = live !== null && live.metadata.deletionTimestamp === undefined && wishes(live) === keepFor;
   const proved = live !== null && isOver ? await provedAt(api, ref, live) : null;
   if (proved === null) return { claims: [], againMs: null };
-  const due = proved + durationMs(keepFor);
+  const due = proved + keepMs(keepFor);
   if (due > now) return { claims: [], againMs: Math.min(due - now, 86_400_000) };
   if (await hasPods(api, ref)) return { claims: [], againMs: lookAgainMs };
   const claims = (await claimsOf(api, ref)).filter((claim) => isOfQueue(claim, ref));

@@ -39,7 +39,7 @@ export function exporterConfig(
 function sinkOf(folder: DataFolder, { postgres }: ExamSpec['export']) {
   if (postgres === undefined) return { kind: 'duckdb', database: folder.database, staging: folder.export.dir };
   const at = (path: string | undefined) => (path === undefined ? null : resolve(folder.root, path));
-  const { passwordFile, tls, ...server } = postgres;
+  const { passwordFile, tls, credentialsSecret: _, ...server } = postgres;
   return {
     kind: 'postgres',
     ...server,

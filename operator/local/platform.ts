@@ -66,6 +66,7 @@ export async function openLocalPlatform(options: LocalPlatformOptions): Promise<
   async function observe(): Promise<Observed> {
     const { uid, generation, session: wanted, gatewayPort } = identity.value;
     return {
+      place: 'machine',
       session: wanted,
       generation,
       editFault: session.fault,

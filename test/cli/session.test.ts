@@ -1,6 +1,9 @@
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { onScopeEnd } from '#test/support/cleanup.ts';
 import { descendants } from '#test/support/descendants.ts';
 import { freePort } from '#test/support/freeport.ts';
 import type { Program } from '#test/support/process.ts';
@@ -103,6 +106,18 @@ test('run stops cleanly at SIGTERM and goes on at the next start', { timeout: 40
   expect(again).toMatchObject({ uid, url });
   second.kill('SIGINT');
   expect(await second.ended(15_000)).toEqual({ code: 130, signal: null });
+});
+
+test('run tells once which fields have no effect here', { timeout: 20_000 }, async () => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  onScopeEnd(() => void taken.close());
+  await once(taken, 'listening');
+  const { port } = taken.address() as AddressInfo;
+  const file = sessionFile(algebra.replace('  students: 40', '  export: {keepQueueFor: 14d}\n  students: 40'));
+  const data = join(tmpFolder('run'), 'data');
+  const { code, stdout, stderr } = await runCli(['run', '-f', file, '--data', data, '--port', String(port), '--json']);
+  expect([code, stdout]).toEqual([69, '']);
+  expect(stderr).toMatch(/^On one machine these fields have no effect: spec\.export\.keepQueueFor\.\nport_taken: /);
 });
 
 describe('rehearse plays against no other session', () => {

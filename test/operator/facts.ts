@@ -17,6 +17,7 @@ export function sessionOf(spec: string) {
 export function observedOf(change: Partial<Observed> & { spec?: string } = {}): Observed {
   const { spec = '', ...rest } = change;
   return {
+    place: 'machine',
     session: sessionOf(spec),
     generation: 1,
     editFault: null,

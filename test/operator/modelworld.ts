@@ -138,6 +138,7 @@ export function modelPlatform(world: World): Platform {
 
 function observe(world: World): Observed {
   return {
+    place: 'cluster',
     session: world.session,
     generation: world.generation,
     editFault: null,

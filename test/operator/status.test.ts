@@ -119,6 +119,22 @@ describe('the conditions', () => {
       observedOf({ editFault: fault }),
     ],
     [
+      'a field has no effect on one machine',
+      'Accepted',
+      'True',
+      'Valid',
+      'The session is in force as it stands. On one machine these fields have no effect: spec.export.keepQueueFor.',
+      observedOf({ spec: 'export: {keepQueueFor: 14d}' }),
+    ],
+    [
+      'a field has its effect on a cluster',
+      'Accepted',
+      'True',
+      'Valid',
+      'The session is in force as it stands.',
+      observedOf({ spec: 'export: {keepQueueFor: 14d}', place: 'cluster' }),
+    ],
+    [
       'shards are being made',
       'QueueReady',
       'False',
