@@ -16,29 +16,32 @@ const banner =
  */
 export async function bundle(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
-  await build({
-    absWorkingDir: root,
-    entryPoints: {
-      untradex: 'cli/main.ts',
-      gateway: 'gateway/main.ts',
-      exporter: 'exporter/main.ts',
-      operator: 'operator/main.ts',
-    },
-    outdir: folder,
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
-    // Keeps what is imported late in files of its own: most commands start without DuckDB.
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node24.12',
-    external: native,
-    banner: { js: banner },
-    legalComments: 'linked',
-    logLevel: 'warning',
-  });
-  // Else its process stays for further builds.
-  await stop();
+  try {
+    await build({
+      absWorkingDir: root,
+      entryPoints: {
+        untradex: 'cli/main.ts',
+        gateway: 'gateway/main.ts',
+        exporter: 'exporter/main.ts',
+        operator: 'operator/main.ts',
+      },
+      outdir: folder,
+      outExtension: { '.js': '.mjs' },
+      bundle: true,
+      // Keeps what is imported late in files of its own: most commands start without DuckDB.
+      splitting: true,
+      format: 'esm',
+      platform: 'node',
+      target: 'node24.12',
+      external: native,
+      banner: { js: banner },
+      legalComments: 'linked',
+      logLevel: 'warning',
+    });
+  } finally {
+    // Else its process stays for further builds.
+    await stop();
+  }
 }
 
 /** `npm run bundle` */
