@@ -145,7 +145,7 @@ function shardMemory(
   const memoryBytes =
     givenBytes === null ? needed : Math.max(givenBytes, Math.ceil(memoryFor(maxmemoryBytes, settings)));
   const share = fullShare(maxmemoryBytes * settings.fullAt, held);
-  const instead = givenBytes === null ? '' : ` With ${given} it is ${quantity(maxmemoryBytes)}${share}.`;
+  const instead = givenBytes === null ? '' : ` With ${given} maxmemory is ${quantity(maxmemoryBytes)}${share}.`;
   why.push(
     `${amountText(given, needed, 'a shard', 'spec.redis.resources.memory')} ${counted(students, 'student')}${shards === 1 ? '' : ' (hashing is a little uneven)'} with ${answers.perStudent} events of ${answers.bytes} bytes make ${megabytes(held)}; with new events refused at ${settings.fullAt * 100} % maxmemory is ${quantity(neededMaxmemory)}, and a tenth and ${quantity(settings.redisBaseBytes)} more is for Redis itself.${instead}`,
   );

@@ -85,13 +85,13 @@ describe('capacity', () => {
     expect(given.redis.maxmemoryBytes).toBeGreaterThan(3.5 * 2 ** 30);
     expect(given.redis.maxmemoryBytes * 1.1 + settings.redisBaseBytes).toBeLessThanOrEqual(2 ** 32);
     expect(given.why[2]).toMatch(/^2Gi a gateway: spec.gateway.resources.memory says so. Worked out are 768Mi: /);
-    expect(given.why[3]).toMatch(/^4Gi a shard: spec.redis.resources.memory says so. .* With 4Gi it is 3607Mi\.$/);
+    expect(given.why[3]).toMatch(/^4Gi a shard: spec.redis.resources.memory says so. .* With 4Gi maxmemory is 3607Mi\.$/);
     expect(given.why[6]).toContain(
       '(a gateway as spec.gateway.resources.cpu says, a shard as spec.redis.resources.cpu',
     );
     const small = of('cpu: "2", memory: 256Mi', 'memory: 512Mi');
     expect(small.why[2]).toMatch(/ It gets less: one that needs more is ended and started again\.$/);
-    expect(small.why[3]).toMatch(/ With 512Mi it is 349Mi: full after 39 % of these events\.$/);
+    expect(small.why[3]).toMatch(/ With 512Mi maxmemory is 349Mi: full after 39 % of these events\.$/);
     expect(small.why[6]).toContain('(a gateway as spec.gateway.resources.cpu says, a shard uses one thread)');
     const least = of('memory: 2Gi', 'memory: 1Mi').redis;
     expect(least.memoryBytes).toBeGreaterThan(least.maxmemoryBytes * 1.1 + settings.redisBaseBytes - 1);
