@@ -85,7 +85,9 @@ describe('capacity', () => {
     expect(given.redis.maxmemoryBytes).toBeGreaterThan(3.5 * 2 ** 30);
     expect(given.redis.maxmemoryBytes * 1.1 + settings.redisBaseBytes).toBeLessThanOrEqual(2 ** 32);
     expect(given.why[2]).toMatch(/^2Gi a gateway: spec.gateway.resources.memory says so. Worked out are 768Mi: /);
-    expect(given.why[3]).toMatch(/^4Gi a shard: spec.redis.resources.memory says so. .* With 4Gi maxmemory is 3607Mi\.$/);
+    expect(given.why[3]).toMatch(
+      /^4Gi a shard: spec.redis.resources.memory says so. .* With 4Gi maxmemory is 3607Mi\.$/,
+    );
     expect(given.why[6]).toContain(
       '(a gateway as spec.gateway.resources.cpu says, a shard as spec.redis.resources.cpu',
     );
