@@ -23,7 +23,7 @@ export function examSessionPage(crd: Crd): string {
     list(specRules.map(({ field, text }) => ({ field: `spec.${field}`, text }))),
     'An edit, in a cluster:',
     list(editRules),
-    'On one machine an edit of `spec.exam` or `spec.rehearsal` is refused likewise, and shards that exist stay as they are, whatever an edit says. A cluster takes `field: null` for a field that is left out (server-side apply does not), and labels and annotations in `metadata`; a session file has neither.',
+    'On one machine an edit of `spec.exam`, `spec.rehearsal` or `spec.redis.shards` is refused likewise; there are no volumes. Fields that begin with "On a cluster" have no effect there, which `untradex run` tells; those that begin with "On one machine" are refused on a cluster. A cluster takes `field: null` for a field that is left out (server-side apply does not), and labels and annotations in `metadata`; a session file has neither.',
     '## Examples',
     ...examples.flatMap(({ title, spec: example }) => [title, yaml(example)]),
     '## status',
@@ -70,6 +70,36 @@ export const examples: readonly { readonly title: string; readonly spec: object 
       gateway: { replicas: 16 },
       redis: { shards: 8 },
       export: { table: 'ALGEBRA_2026', batchRows: 10000 },
+    },
+  },
+  {
+    title: 'On a cluster: a host name, extra time from a ConfigMap, and a PostgreSQL server by a Secret:',
+    spec: {
+      students: 4000,
+      closesAt: '2026-05-04T11:00:00+02:00',
+      access: { host: 'exam.example.edu', ingressClass: 'public' },
+      roster: { configMap: { name: 'algebra-roster' } },
+      export: {
+        postgres: { host: 'db.example.edu', database: 'exams', credentialsSecret: 'exam-database' },
+        keepQueueFor: '14d',
+      },
+    },
+  },
+  {
+    title: 'On a cluster: where pods run, on which disks, and with how much:',
+    spec: {
+      students: 40000,
+      gateway: { autoscale: true, maxReplicas: 24, resources: { cpu: '500m', memory: '1Gi' } },
+      redis: {
+        storage: '20Gi',
+        storageClass: 'fast',
+        pod: {
+          nodeSelector: { pool: 'exams' },
+          tolerations: [{ key: 'dedicated', value: 'exams', effect: 'NoSchedule' }],
+          priorityClassName: 'exams',
+        },
+      },
+      export: { volume: { storage: '50Gi' } },
     },
   },
   { title: 'A rehearsal:', spec: { students: 4000, rehearsal: true } },

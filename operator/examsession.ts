@@ -56,25 +56,20 @@ const gatewaySchema = z
       .max(20_000)
       .default(sessionDefaults.gateway.studentsPerReplica)
       .describe('Students that one gateway is planned for.'),
-    minReplicas: z
-      .int()
-      .min(1)
-      .max(1_000)
-      .optional()
-      .describe(
-        'Gateways at least. With autoscale: as many run while little happens. Left out: as many as worked out.',
-      ),
+    minReplicas: z.int().min(1).max(1_000).optional().describe('Gateways at least, where fewer are worked out.'),
     maxReplicas: z
       .int()
       .min(1)
       .max(1_000)
       .optional()
-      .describe('Gateways at most. Left out: as many as worked out; with autoscale twice as many.'),
+      .describe(
+        'Gateways at most, where more are worked out or autoscale wants more. Left out: as many as worked out; with autoscale twice as many.',
+      ),
     autoscale: z
       .boolean()
       .default(sessionDefaults.gateway.autoscale)
       .describe(
-        'On a cluster: more gateways while their CPUs are busy, up to maxReplicas; fewer, down to minReplicas, only slowly. It can be switched at any time.',
+        'On a cluster: more gateways than worked out while their CPUs are busy, up to maxReplicas; fewer again only slowly. It can be switched at any time.',
       ),
     resources: resources(),
     pod: podSchema,

@@ -109,6 +109,12 @@ export const specRules: readonly SpecRule[] = [
     cel: '!has(self.access) || !has(self.access.ingressClass) || !has(self.access.gateway)',
   },
   {
+    field: 'access.tlsSecret',
+    text: 'is of an Ingress; with access.gateway the Gateway holds the certificate: remove it',
+    broken: ({ access }) => isMap(access) && 'tlsSecret' in access && 'gateway' in access,
+    cel: '!has(self.access) || !has(self.access.tlsSecret) || !has(self.access.gateway)',
+  },
+  {
     field: 'export.postgres.user',
     text: 'is needed: say who the exporter is there, or name a credentialsSecret with a username',
     broken: ({ export: target }) => {

@@ -25,6 +25,7 @@ const closesAt = '2026-05-04T11:00:00Z';
 const sealing = '2026-05-04T11:00:10Z';
 
 const isSealed = (phase: PhaseOfLife) => phasesOfLife.indexOf(phase) >= phasesOfLife.indexOf('Draining, sealing');
+const isProvisioned = (phase: PhaseOfLife) => phasesOfLife.indexOf(phase) >= phasesOfLife.indexOf('Provisioning');
 const isFinalizing = (phase: PhaseOfLife) =>
   phasesOfLife.indexOf(phase) >= phasesOfLife.indexOf('Draining, not yet sealed');
 
@@ -32,7 +33,8 @@ const isFinalizing = (phase: PhaseOfLife) =>
 export function sessionIn(phase: PhaseOfLife): { spec: Record<string, unknown>; status: object | null } {
   const spec = {
     ...{ students: 4000, exam: 'Algebra I', opensAt: '2026-05-04T09:00:00Z', closesAt },
-    ...{ redis: { shards: 2 }, rehearsal: false },
+    ...{ redis: { shards: 2, storage: '20Gi', storageClass: 'fast' }, rehearsal: false },
+    export: { volume: { storage: '50Gi', storageClass: 'standard' } },
     ...(isFinalizing(phase) ? { phase: 'Finalizing' } : {}),
   };
   if (phase === 'before any status') return { spec, status: null };
@@ -72,6 +74,26 @@ export const legalEdits: readonly Edit[] = [
   { title: 'larger batches', patch: spec({ export: { batchRows: 20000 } }) },
   { title: 'the target said', patch: spec({ export: { duckdb: {} } }) },
   { title: 'Finalizing', patch: spec({ phase: 'Finalizing' }) },
+  { title: 'a roster in a ConfigMap', patch: spec({ roster: { configMap: { name: 'extra', key: 'a.csv' } } }) },
+  { title: 'a signing key of your own', patch: spec({ auth: { secretRef: { name: 'key', key: 'token.key' } } }) },
+  { title: 'a host', patch: spec({ access: { host: 'exam.example.edu', tlsSecret: 'exam', ingressClass: 'public' } }) },
+  { title: 'a Gateway', patch: spec({ access: { host: 'exam.example.edu', gateway: { name: 'a', section: 'b' } } }) },
+  { title: 'gateways that follow the load', patch: spec({ gateway: { autoscale: true } }) },
+  { title: 'gateways between bounds', patch: spec({ gateway: { autoscale: true, minReplicas: 2, maxReplicas: 9 } }) },
+  { title: 'gateways on other nodes', patch: spec({ gateway: { pod: { nodeSelector: { pool: 'exams' } } } }) },
+  { title: 'larger gateways', patch: spec({ gateway: { resources: { cpu: '500m', memory: '2Gi' } } }) },
+  { title: 'larger shards', patch: spec({ redis: { resources: { cpu: 2, memory: '8Gi' } } }) },
+  { title: 'smaller shards', patch: spec({ redis: { resources: { memory: '512Mi' } } }) },
+  { title: 'more storage', patch: spec({ redis: { storage: '21Gi' } }) },
+  { title: 'as much storage in other words', patch: spec({ redis: { storage: '20480Mi' } }) },
+  { title: 'as much storage in bytes', patch: spec({ redis: { storage: 20 * 2 ** 30 } }) },
+  { title: 'shards that are more important', patch: spec({ redis: { pod: { priorityClassName: 'exams' } } }) },
+  { title: 'a larger volume for the export', patch: spec({ export: { volume: { storage: '0.05Ti' } } }) },
+  { title: 'a time to keep the queue for', patch: spec({ export: { keepQueueFor: '14d' } }) },
+  {
+    title: 'a PostgreSQL server',
+    patch: spec({ export: { postgres: { host: 'db', database: 'exams', credentialsSecret: 'database' } } }),
+  },
   { title: 'a label', patch: { metadata: { labels: { term: 'spring' } } } },
 ];
 
@@ -99,6 +121,27 @@ export const illegalEdits: readonly Edit[] = [
   { title: 'no spec', patch: { spec: null }, says: 'spec: Required value' },
 ];
 
+const redisClass = 'spec.redis.storageClass cannot change once the session is provisioned';
+const redisStorage = 'spec.redis.storage cannot shrink or be removed once the session is provisioned';
+/** Refused once there are volumes for the queue. */
+export const editsOfQueueVolumes: readonly Edit[] = [
+  { title: 'another class of storage', patch: spec({ redis: { storageClass: 'slow' } }), says: redisClass },
+  { title: "the cluster's class of storage", patch: spec({ redis: { storageClass: null } }), says: redisClass },
+  { title: 'less storage', patch: spec({ redis: { storage: '19.9Gi' } }), says: redisStorage },
+  { title: 'less storage, as a number', patch: spec({ redis: { storage: 20_000_000_000 } }), says: redisStorage },
+  { title: 'storage as planned', patch: spec({ redis: { storage: null } }), says: redisStorage },
+];
+
+const exportClass = 'spec.export.volume.storageClass cannot change once it is sealed';
+const exportStorage = 'spec.export.volume.storage cannot shrink or be removed once it is sealed';
+/** Refused once there may be a volume for the export. */
+export const editsOfExportVolume: readonly Edit[] = [
+  { title: 'another class', patch: spec({ export: { volume: { storageClass: 'slow' } } }), says: exportClass },
+  { title: 'less storage', patch: spec({ export: { volume: { storage: '50G' } } }), says: exportStorage },
+  { title: 'nothing about the volume', patch: spec({ export: { volume: null } }), says: exportStorage },
+  { title: 'nothing about the export', patch: spec({ export: null }), says: exportClass },
+];
+
 /** The ways back from Finalizing; refused once sealing has begun. */
 const phase = 'spec.phase cannot go back to Active: sealing has begun';
 export const waysBack: readonly Edit[] = [
@@ -121,4 +164,4 @@ export const illegalStatusEdits: readonly Edit[] = [
   { title: 'the status removed', patch: { status: null }, says: 'status.sealing cannot be removed or changed' },
 ];
 
-export { isFinalizing, isSealed };
+export { isFinalizing, isProvisioned, isSealed };

@@ -1,3 +1,5 @@
+import { wrongOnCluster } from './wrongcluster.ts';
+
 /** ExamSessions that the API server must refuse, each with what its message must say. */
 export interface WrongSession {
   readonly title: string;
@@ -49,6 +51,8 @@ export const wrongSessions: readonly WrongSession[] = [
   ...aroundRange('answers.bytes', 1, 16_384),
   ...aroundRange('gateway.replicas', 1, 1_000),
   ...aroundRange('gateway.studentsPerReplica', 100, 20_000),
+  ...aroundRange('gateway.minReplicas', 1, 1_000),
+  ...aroundRange('gateway.maxReplicas', 1, 1_000),
   ...aroundRange('redis.shards', 1, 1_000),
   ...aroundRange('redis.studentsPerShard', 100, 100_000),
   ...aroundRange('export.batchRows', 100, 100_000),
@@ -191,6 +195,7 @@ export const wrongSessions: readonly WrongSession[] = [
     spec: { export: { table: 'T'.repeat(64), postgres } },
     says: ['spec.export.table is too long for PostgreSQL'],
   },
+  ...wrongOnCluster,
   { title: 'a name with a dot', name: 'algebra.one', says: ['metadata.name does not fit', 'under another name'] },
   { title: 'a name that begins with a digit', name: '1algebra', says: ['metadata.name does not fit'] },
   { title: 'a long name', name: `a${long(40)}`, says: ['metadata.name does not fit', 'at most 40'] },
