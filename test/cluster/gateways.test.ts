@@ -214,11 +214,11 @@ async function installGatewayApi(): Promise<void> {
 
 test('what the API server refuses is a fault in its words, and ends when it is mended', async () => {
   const world = await gatewayWorld(api);
-  const wrong = await world.open({ spec: 'gateway: {pod: {nodeSelector: {a/b/c: x}}}' });
+  const wrong = await world.open({ spec: 'gateway: {pod: {tolerations: [{operator: Exists, value: x}]}}' });
   await wrong.apply(serve);
   const [refused] = wrong.observe();
   expect(refused).toMatchObject({ id: 'Deployment', ready: false, fault: { code: 'api_invalid' } });
-  expect(refused?.fault?.message).toContain('a/b/c');
+  expect(refused?.fault?.message).toContain('tolerations');
   await wrong.apply(none);
   expect(wrong.observe()).toEqual([]);
 });
