@@ -30,8 +30,11 @@ export interface Comparison {
 export interface CompareOptions {
   /** NDJSON of {student, writer, seq, sha256}. */
   readonly ledger: string;
-  /** The exported DuckDB file, closed by its writer, which is opened read-only; or the PostgreSQL server with the table. */
-  readonly database: string | PostgresSettings;
+  /**
+   * The exported DuckDB file, closed by its writer, which is opened read-only; the PostgreSQL server with the table; or
+   * a CSV file of the rows, where they were read elsewhere: student, writer, seq, order_no, SHA-256.
+   */
+  readonly database: string | PostgresSettings | { readonly rows: string };
   /** EXAM_ANSWERS, or EXAM_ANSWERS_REHEARSAL for a rehearsal. */
   readonly table: string;
   readonly sessionUid: string;
@@ -58,6 +61,7 @@ export async function compareLedger(options: CompareOptions): Promise<Comparison
     try {
       await takeLedger(connection, options.ledger);
       if (typeof database === 'string') await takeRows(connection, options);
+      else if ('rows' in database) await takeRowsFile(connection, database.rows);
       else await takePostgresRows(connection, database, options);
       return await findFaults(connection, options.uniquePayloads === true);
     } finally {
@@ -123,17 +127,21 @@ async function takePostgresRows(
   const file = join(folder, 'rows.csv');
   try {
     await writeRows(settings, { table, sessionUid, file });
-    const columns = "{student: 'varchar', writer: 'varchar', seq: 'bigint', order_no: 'bigint', sha256: 'varchar'}";
-    await connection.run(
-      `create table answers as from read_csv(${quoted(file)}, auto_detect = false, header = false, delim = ',',
-         quote = '"', escape = '"', columns = ${columns})`,
-    );
+    await takeRowsFile(connection, file);
   } catch (cause) {
     const message = `the table ${table} cannot be read: ${(cause as Error).message}`;
     throw problem('database_unreadable', message, 'compare with the database that the session exported', { cause });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+async function takeRowsFile(connection: DuckDBConnection, file: string): Promise<void> {
+  const columns = "{student: 'varchar', writer: 'varchar', seq: 'bigint', order_no: 'bigint', sha256: 'varchar'}";
+  await connection.run(
+    `create table answers as from read_csv(${quoted(file)}, auto_detect = false, header = false, delim = ',',
+       quote = '"', escape = '"', columns = ${columns})`,
+  );
 }
 
 /** Each fault as a query that lists the offenders: {student, writer, seq, n} with n = how many it stands for. */
@@ -180,8 +188,11 @@ async function rows(connection: DuckDBConnection, sql: string): Promise<Record<s
   return (await connection.runAndReadAll(sql)).getRowObjectsJS();
 }
 
-/** A ledger whose writer was killed may end in half a line; guessing what it meant would be no proof. */
-function refuseTornLedger(path: string): void {
+/**
+ * A ledger whose writer was killed may end in half a line; guessing what it meant would be no proof.
+ * @throws Problem `ledger_invalid`, also when it cannot be opened
+ */
+export function refuseTornLedger(path: string): void {
   const file = openLedgerFile(path);
   try {
     const { size } = fstatSync(file);

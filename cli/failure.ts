@@ -2,6 +2,7 @@ import { CommanderError } from 'commander';
 import { isProblem } from '#queue/problem.ts';
 import { exitCodeOf } from './exitcodes.ts';
 import { note, paint } from './output.ts';
+import { programName } from './plugin.ts';
 
 /** What a person reads on stderr when a command fails: `code: message`, then what to do about it. */
 export function describeFailure(error: unknown, command: string | undefined): string[] {
@@ -9,7 +10,7 @@ export function describeFailure(error: unknown, command: string | undefined): st
     const message = error.message.replace(/^error: /, '').trimEnd();
     return [
       `usage: ${message}`,
-      `remedy: ${['untradex', command, '--help'].filter(Boolean).join(' ')} shows what it takes`,
+      `remedy: ${[programName(), command, '--help'].filter(Boolean).join(' ')} shows what it takes`,
     ];
   }
   if (isProblem(error)) {

@@ -3,15 +3,16 @@ import { durationOption } from './duration.ts';
 import { examples } from './examples.ts';
 import { exitCodeOfSignal, exitCodes } from './exitcodes.ts';
 import { startExportProgress } from './exportprogress.ts';
+import { isJson, type JsonOptions, jsonOption } from './jsonoption.ts';
 import { count, json, line, note, paint } from './output.ts';
 import { openPlace, type Place, type PlaceOptions, type PlaceStatus, placeOptions } from './place.ts';
+import { programName } from './plugin.ts';
 import { listenForStop } from './signals.ts';
 import { complaints, holds } from './statusfile.ts';
 
-interface Options extends PlaceOptions {
+interface Options extends PlaceOptions, JsonOptions {
   readonly wait?: true;
   readonly timeout: number;
-  readonly json?: true;
 }
 
 /** `untradex finalize`: ends the exam. The running session sees the changed file, seals, exports and verifies. */
@@ -23,11 +24,10 @@ export function registerFinalize(program: Command): void {
     )
     .argument('<name>', 'the session')
     .option('--wait', 'wait for the verdict: exit 0 Verified, 1 Failed, 2 when --timeout is over')
-    .addOption(durationOption('--timeout <duration>', 'how long --wait waits', '10m'))
-    .option('--json', 'print the status as JSON')
-    .action(async (name: string, options: Options) => {
-      process.exitCode = await finalize(await openPlace(options, name), options);
-    });
+    .addOption(durationOption('--timeout <duration>', 'how long --wait waits', '10m'));
+  jsonOption(command, 'print the status as JSON').action(async (name: string, options: Options) => {
+    process.exitCode = await finalize(await openPlace(options, name), options);
+  });
   examples(command, [
     'untradex finalize algebra --data exam',
     'untradex finalize algebra --data exam --wait --timeout 30m',
@@ -39,7 +39,7 @@ async function finalize(place: Place, options: Options): Promise<number> {
   const changed = await place.finalize();
   const { name } = place.session.metadata;
   if (options.wait === undefined) {
-    if (options.json) json({ name, phase: 'Finalizing', changed });
+    if (isJson(options)) json({ name, phase: 'Finalizing', changed });
     else line(changed ? `${name} is asked to finalize` : `${name} was asked to finalize before`);
     return exitCodes.ok;
   }
@@ -49,9 +49,10 @@ async function finalize(place: Place, options: Options): Promise<number> {
 /** When nothing changed for so long, perhaps nobody is at work. */
 const quietMs = 10_000;
 
-async function waitForVerdict(place: Place, { timeout, json: asJson }: Options): Promise<number> {
+async function waitForVerdict(place: Place, options: Options): Promise<number> {
+  const asJson = isJson(options);
   const stop = listenForStop();
-  const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(timeout)]);
+  const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(options.timeout)]);
   const progress = startExportProgress();
   const quiet = setTimeout(() => {
     const hint = place.idle();
@@ -72,7 +73,7 @@ async function waitForVerdict(place: Place, { timeout, json: asJson }: Options):
     stop.release();
   }
   if (asJson) json(last ?? null);
-  return judge(place, last, asJson === true, stop.by);
+  return judge(place, last, asJson, stop.by);
 }
 
 function isOver(status: PlaceStatus): boolean {
@@ -101,6 +102,6 @@ function judge(
   }
   if (stoppedBy !== undefined) return exitCodeOfSignal(stoppedBy);
   note(`timeout: ${name} is ${status?.phase ?? 'not running'} and not verified yet; it stays asked to finalize`);
-  note(`remedy: see untradex status ${place.words}, or wait longer with --timeout`);
+  note(`remedy: see ${programName()} status ${place.words}, or wait longer with --timeout`);
   return exitCodes.timeout;
 }

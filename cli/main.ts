@@ -7,14 +7,16 @@ import { registerLogs } from './logs.ts';
 import { forgiveClosedOutput } from './output.ts';
 import { registerPause } from './pause.ts';
 import { registerPlan } from './plan.ts';
+import { programName } from './plugin.ts';
 import { registerRehearse } from './rehearse.ts';
 import { registerReport } from './report.ts';
 import { registerRun } from './run.ts';
 import { registerStatus } from './status.ts';
+import { registerSupportBundle } from './supportbundle.ts';
 import { registerToken } from './token.ts';
 import { registerVerify } from './verify.ts';
 
-const program = new Command('untradex')
+const program = new Command(programName())
   .description('Online exams at full speed: every acknowledged answer is kept, exported exactly once, and proved.')
   .version(version)
   .exitOverride()
@@ -32,6 +34,7 @@ registerReport(program);
 registerToken(program);
 registerPause(program);
 registerLogs(program);
+registerSupportBundle(program);
 try {
   await program.parseAsync();
 } catch (error) {

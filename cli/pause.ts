@@ -1,12 +1,11 @@
 import type { Command } from 'commander';
 import { problem } from '#queue/problem.ts';
 import { examples } from './examples.ts';
+import { isJson, type JsonOptions, jsonOption } from './jsonoption.ts';
 import { json, line } from './output.ts';
 import { isOnCluster, type PlaceOptions, placeOptions } from './place.ts';
 
-interface Options extends PlaceOptions {
-  readonly json?: true;
-}
+interface Options extends PlaceOptions, JsonOptions {}
 
 /** `kubectl untradex pause` and `resume`: whether the operator touches a session, or only looks. */
 export function registerPause(program: Command): void {
@@ -26,18 +25,16 @@ export function registerPause(program: Command): void {
 }
 
 function register(command: Command, paused: boolean): void {
-  command
-    .argument('<name>', 'the session')
-    .option('--json', 'print what was done as JSON')
-    .action(async (name: string, options: Options) => {
-      if (!isOnCluster(options)) {
-        const remedy = `stop \`untradex run\` with Ctrl-C instead; the next run goes on where it was`;
-        throw problem('usage', 'a session on this machine cannot be paused', remedy);
-      }
-      const { openClusterPlace } = await import('./cluster/clusterplace.ts');
-      const { setPaused } = await import('./cluster/pausing.ts');
-      const changed = await setPaused(await openClusterPlace(options, name), paused);
-      if (options.json) json({ name, paused, changed });
-      else line(`${name} ${changed ? 'is now' : 'was already'} ${paused ? 'paused' : 'in the care of its operator'}`);
-    });
+  command.argument('<name>', 'the session');
+  jsonOption(command, 'print what was done as JSON').action(async (name: string, options: Options) => {
+    if (!isOnCluster(options)) {
+      const remedy = `stop \`untradex run\` with Ctrl-C instead; the next run goes on where it was`;
+      throw problem('usage', 'a session on this machine cannot be paused', remedy);
+    }
+    const { openClusterPlace } = await import('./cluster/clusterplace.ts');
+    const { setPaused } = await import('./cluster/pausing.ts');
+    const changed = await setPaused(await openClusterPlace(options, name), paused);
+    if (isJson(options)) json({ name, paused, changed });
+    else line(`${name} ${changed ? 'is now' : 'was already'} ${paused ? 'paused' : 'in the care of its operator'}`);
+  });
 }

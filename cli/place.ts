@@ -1,9 +1,9 @@
-import { basename } from 'node:path';
 import type { Command } from 'commander';
 import type { ExamSession } from '#operator/examsession.ts';
 import type { LocalStatus } from '#operator/local/statusfile.ts';
 import type { SessionStatus } from '#operator/status.ts';
 import { problem } from '#queue/problem.ts';
+import { isPlugin } from './plugin.ts';
 import type { TokenMint } from './studenttoken.ts';
 
 /** A status, with what is true of one machine only where the session is on one. */
@@ -39,11 +39,6 @@ export function placeOptions(command: Command): Command {
     .option('-n, --namespace <name>', 'the namespace of a session on a cluster')
     .option('--context <name>', 'the context of the kubeconfig, for a session on a cluster')
     .option('--kubeconfig <file>', 'the kubeconfig, for a session on a cluster');
-}
-
-/** True when kubectl runs this as its plugin: then sessions are on a cluster unless --data says otherwise. */
-export function isPlugin(argv: readonly string[] = process.argv): boolean {
-  return /^kubectl[-_]untradex/.test(basename(argv[1] ?? ''));
 }
 
 /** @throws Problem `usage` when it is not clear which */

@@ -2,28 +2,37 @@ import type { Command } from 'commander';
 import { type Capacity, capacityOf, quantity } from '#operator/capacity.ts';
 import { type ExamSession, readExamSession } from '#operator/examsession.ts';
 import { defaultSettings } from '#operator/settings.ts';
+import { problem } from '#queue/problem.ts';
 import { examples } from './examples.ts';
 import { readGivenFile } from './folder.ts';
+import { isJson, type JsonOptions, jsonOption } from './jsonoption.ts';
 import { count, json, line, paint, section } from './output.ts';
+import { openPlace, type PlaceOptions, placeOptions } from './place.ts';
 import { wholeNumber } from './wholenumber.ts';
 
-interface Options {
-  readonly file: string;
+interface Options extends PlaceOptions, JsonOptions {
+  readonly file?: string;
   readonly students?: number;
-  readonly json?: true;
 }
 
 /** `untradex plan`: what a session will need, and why, before anything is started. */
 export function registerPlan(program: Command): void {
-  const command = program
-    .command('plan')
+  const command = placeOptions(program.command('plan'))
     .summary('show what a session needs, and why')
-    .description('Shows what a session needs (gateways, shards, memory, storage) and the arithmetic behind it.')
-    .requiredOption('-f, --file <file>', 'the session file')
-    .option('--students <n>', 'plan for so many instead', wholeNumber(1, 1_000_000))
-    .option('--json', 'print it as JSON')
-    .action(plan);
-  examples(command, ['untradex plan -f session.yaml', 'untradex plan -f session.yaml --students 100000 --json']);
+    .description(
+      'Shows what a session needs (gateways, shards, memory, storage) and the arithmetic behind it: that of a file, or ' +
+        'of a session that is there, whose number of shards stays as it is.',
+    )
+    .argument('[name]', 'the session; the only one there when left out')
+    .option('-f, --file <file>', 'the session file, instead of a session that is there')
+    .option('--students <n>', 'plan for so many instead', wholeNumber(1, 1_000_000));
+  jsonOption(command, 'print it as JSON').action(plan);
+  examples(command, [
+    'untradex plan -f session.yaml',
+    'untradex plan -f session.yaml --students 100000 --json',
+    'kubectl untradex plan -f session.yaml',
+    'kubectl untradex plan algebra -n maths --students 6000',
+  ]);
   command.addHelpText('after', smallSession);
 }
 
@@ -37,12 +46,25 @@ The smallest session:
   spec:
     students: 4000`;
 
-function plan({ file, students, json: asJson }: Options): void {
-  const session = readExamSession(readGivenFile(file, '-f'));
-  const spec = { ...session.spec, ...(students === undefined ? {} : { students }) };
-  const capacity = capacityOf(spec, null, defaultSettings.capacity);
-  if (asJson) json({ name: session.metadata.name, students: spec.students, ...capacity });
-  else show(session, spec.students, capacity);
+async function plan(name: string | undefined, options: Options): Promise<void> {
+  const { session, shards } = await planned(name, options);
+  const { students = session.spec.students } = options;
+  const capacity = capacityOf({ ...session.spec, students }, shards, defaultSettings.capacity);
+  if (isJson(options)) json({ name: session.metadata.name, students, ...capacity });
+  else show(session, students, capacity);
+}
+
+/** @returns the session, and how many shards it has already; null for none */
+async function planned(
+  name: string | undefined,
+  options: Options,
+): Promise<{ session: ExamSession; shards: number | null }> {
+  if (options.file === undefined) {
+    const { session, readStatus } = await openPlace(options, name);
+    return { session, shards: (await readStatus())?.plan.shards ?? null };
+  }
+  if (name !== undefined) throw problem('usage', 'it is a file or a session', 'give -f FILE or NAME, not both');
+  return { session: readExamSession(readGivenFile(options.file, '-f')), shards: null };
 }
 
 function show(session: ExamSession, students: number, { replicas, shards, gateway, redis, ...all }: Capacity): void {

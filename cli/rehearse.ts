@@ -2,16 +2,17 @@ import { randomInt } from 'node:crypto';
 import type { Command } from 'commander';
 import { problem } from '#queue/problem.ts';
 import { examples } from './examples.ts';
-import { exitCodeOfSignal, exitCodes } from './exitcodes.ts';
+import { exitCodes } from './exitcodes.ts';
 import { openFolder } from './folder.ts';
+import { isJson, type JsonOptions, jsonOption } from './jsonoption.ts';
 import { json } from './output.ts';
 import { isOnCluster, type PlaceOptions, placeOptions } from './place.ts';
 import type { RehearsalResult } from './rehearsal.ts';
 import { fileTarget, folderTarget } from './rehearsaltarget.ts';
-import { listenForStop } from './signals.ts';
+import { untilStopped } from './signals.ts';
 import { wholeNumber } from './wholenumber.ts';
 
-interface Options extends PlaceOptions {
+interface Options extends PlaceOptions, JsonOptions {
   readonly target?: string;
   readonly students?: number;
   readonly seconds: number;
@@ -20,7 +21,6 @@ interface Options extends PlaceOptions {
   readonly seed?: number;
   readonly ledger?: string;
   readonly url?: string;
-  readonly json?: true;
 }
 
 /** `untradex rehearse`: realistic students against a running session that is marked as a rehearsal. */
@@ -42,11 +42,10 @@ export function registerRehearse(program: Command): void {
       '--ledger <file>',
       'append what the students saw acknowledged, NDJSON, for `untradex verify --ledger`; - is stdout',
     )
-    .option('--url <url>', 'where the students connect, such as https://host/exam (default: as the status says)')
-    .option('--json', 'print the result as JSON')
-    .action(async (name: string, options: Options) => {
-      process.exitCode = await rehearse(name, options);
-    });
+    .option('--url <url>', 'where the students connect, such as https://host/exam (default: as the status says)');
+  jsonOption(command, 'print the result as JSON').action(async (name: string, options: Options) => {
+    process.exitCode = await untilStopped((signal) => rehearse(name, options, signal));
+  });
   examples(command, [
     'untradex rehearse algebra --data exam',
     'untradex rehearse algebra --data exam --students 4000 --seconds 60 --events 25 --ledger ledger.ndjson',
@@ -56,19 +55,13 @@ export function registerRehearse(program: Command): void {
 }
 
 /** @returns the exit code: 0 when every answer was acknowledged and every student holds a receipt */
-async function rehearse(name: string, options: Options): Promise<number> {
+async function rehearse(name: string, options: Options, signal: AbortSignal): Promise<number> {
   const { isComplete, showRehearsal } = await import('./rehearsal.ts');
-  const stop = listenForStop();
-  try {
-    const onCluster = options.target === undefined && isOnCluster(options);
-    const result = await (onCluster ? playOnCluster : playHere)(name, options, stop.signal);
-    if (options.json) json(result);
-    else showRehearsal(result);
-    if (stop.by !== undefined) return exitCodeOfSignal(stop.by);
-    return isComplete(result) ? exitCodes.ok : exitCodes.failed;
-  } finally {
-    stop.release();
-  }
+  const onCluster = options.target === undefined && isOnCluster(options);
+  const result = await (onCluster ? playOnCluster : playHere)(name, options, signal);
+  if (isJson(options)) json(result);
+  else showRehearsal(result);
+  return isComplete(result) ? exitCodes.ok : exitCodes.failed;
 }
 
 async function playHere(name: string, options: Options, signal: AbortSignal): Promise<RehearsalResult> {

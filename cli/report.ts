@@ -4,42 +4,64 @@ import { readJson } from '#operator/local/datafolder.ts';
 import { problem } from '#queue/problem.ts';
 import { examples } from './examples.ts';
 import { exitCodes } from './exitcodes.ts';
-import { type Folder, openFolder } from './folder.ts';
+import { openFolder } from './folder.ts';
+import { isJson, type JsonOptions, jsonOption } from './jsonoption.ts';
 import { json, line } from './output.ts';
+import { isOnCluster, type PlaceOptions, placeOptions } from './place.ts';
+import { untilStopped } from './signals.ts';
 
-interface Options {
-  readonly data: string;
-  readonly json?: true;
+interface Options extends PlaceOptions, JsonOptions {
+  readonly target?: string;
 }
 
 /** `untradex report`: the report of the export, as the publisher wrote it. */
 export function registerReport(program: Command): void {
-  const command = program
-    .command('report')
+  const command = placeOptions(program.command('report'))
     .summary('show the report of an export')
-    .description('Shows the report of the export. Exits with 0 when it says verified, 1 when not.')
+    .description(
+      'Shows the report of the export. Exits with 0 when it says verified, 1 when not. On a cluster a Job reads it ' +
+        'from the volume that it was written to.',
+    )
     .argument('<name>', 'the session')
-    .requiredOption('--data <dir>', "the session's data folder")
-    .option('--json', 'print it as it was written, JSON')
-    .action(async (name: string, options: Options) => {
-      const report = await readReport(await openFolder(options.data, name));
-      if (options.json) json(report);
-      else {
-        const { reportTable } = await import('#exporter/reporttable.ts');
-        line(reportTable(report));
-      }
-      process.exitCode = report.verified ? exitCodes.ok : exitCodes.failed;
-    });
+    .option('--target <file>', "instead of --data: an exporter's configuration, as Jobs in a cluster get it");
+  jsonOption(command, 'print it as it was written, JSON').action(async (name: string, options: Options) => {
+    process.exitCode = await untilStopped((signal) => showReport(name, options, signal));
+  });
   examples(command, [
     'untradex report algebra --data exam',
     'untradex report algebra --data exam --json | jq .rowsPerSecond',
+    'kubectl untradex report algebra -n maths',
+    'kubectl untradex report algebra -n maths -o json > report.json',
   ]);
 }
 
-async function readReport({ at, session }: Folder): Promise<Report> {
-  const report = await readJson<Report>(at.export.report);
-  if (report !== null) return report;
-  const { name } = session.metadata;
+async function showReport(name: string, options: Options, signal: AbortSignal): Promise<number> {
+  const report = await reportOf(name, options, signal);
+  if (isJson(options)) json(report);
+  else {
+    const { reportTable } = await import('#exporter/reporttable.ts');
+    line(reportTable(report));
+  }
+  return report.verified ? exitCodes.ok : exitCodes.failed;
+}
+
+async function reportOf(name: string, options: Options, signal: AbortSignal): Promise<Report> {
+  if (options.target !== undefined) {
+    const { readTarget } = await import('./verifytarget.ts');
+    return readReport(readTarget(name, options.target).report, name, 'wait until the session is Completed');
+  }
+  if (isOnCluster(options)) {
+    const { openClusterPlace } = await import('./cluster/clusterplace.ts');
+    const { reportFromCluster } = await import('./cluster/reportjob.ts');
+    return reportFromCluster(await openClusterPlace(options, name), signal);
+  }
+  const { at } = await openFolder(options.data!, name);
   const remedy = `end the exam first: untradex finalize ${name} --data ${at.root} --wait`;
+  return readReport(at.export.report, name, remedy);
+}
+
+async function readReport(path: string, name: string, remedy: string): Promise<Report> {
+  const report = await readJson<Report>(path);
+  if (report !== null) return report;
   throw problem('not_exported', `there is no report of ${name} yet`, remedy);
 }

@@ -1,3 +1,5 @@
+import { exitCodeOfSignal } from './exitcodes.ts';
+
 /** A wish to stop, from Ctrl-C, SIGTERM, a terminal or a reader of our output that is gone, or a parent that died. */
 export interface StopWish {
   /** Aborted when the command should stop. */
@@ -41,4 +43,21 @@ export function listenForStop(): StopWish {
       process.off('disconnect', onTerm);
     },
   };
+}
+
+/**
+ * Runs what a signal may end. Whatever it rejects with once that has come is the end that was asked for.
+ * @returns what `work` gave, or the exit code of the signal
+ */
+export async function untilStopped(work: (signal: AbortSignal) => Promise<number>): Promise<number> {
+  const stop = listenForStop();
+  try {
+    const code = await work(stop.signal);
+    return stop.by === undefined ? code : exitCodeOfSignal(stop.by);
+  } catch (error) {
+    if (stop.by === undefined) throw error;
+    return exitCodeOfSignal(stop.by);
+  } finally {
+    stop.release();
+  }
 }

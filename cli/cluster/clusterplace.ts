@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { KubeConfig } from '@kubernetes/client-node';
 import { apiVersion, type ExamSession, examSessionSchema, kind } from '#operator/examsession.ts';
 import { objectNames, type SessionRef } from '#operator/kubernetes/names.ts';
 import type { Api, KubeObject } from '#operator/kubernetes/runtime/api.ts';
@@ -7,11 +6,13 @@ import { readStatus } from '#operator/statusschema.ts';
 import { problem } from '#queue/problem.ts';
 import type { Place, PlaceOptions, PlaceStatus } from '../place.ts';
 import { createMint, type TokenMint } from '../studenttoken.ts';
-import { connectCluster } from './connection.ts';
+import { type Connection, connectCluster } from './connection.ts';
+import { patiently } from './patience.ts';
+import { findSession } from './sessions.ts';
 
 /** A session on a cluster, with what only the commands for clusters use. */
 export interface ClusterPlace extends Place {
-  readonly kubeConfig: KubeConfig;
+  readonly connection: Connection;
   readonly api: Api;
   readonly ref: SessionRef;
   /** The object as it was read. */
@@ -22,7 +23,8 @@ export interface ClusterPlace extends Place {
 const pollMs = 1_000;
 
 export async function openClusterPlace(options: PlaceOptions, name: string | undefined): Promise<ClusterPlace> {
-  const { kubeConfig, api, namespace } = connectCluster(options);
+  const connection = connectCluster(options);
+  const { api, namespace } = connection;
   const object = await findSession(api, namespace, name);
   const { metadata } = object;
   const ref = { namespace, name: metadata.name, uid: metadata.uid! };
@@ -35,12 +37,19 @@ export async function openClusterPlace(options: PlaceOptions, name: string | und
   async function live(): Promise<KubeObject> {
     const found = await api.get({ apiVersion, kind, namespace, name: ref.name });
     if (found?.metadata.uid === ref.uid) return found;
-    throw problem('session_unknown', `${ref.name} in ${namespace} was deleted meanwhile`, 'see `kubectl get exam -A`');
+    throw problem(
+      'session_unknown',
+      `${ref.name} in ${namespace} was deleted meanwhile`,
+      'see those that are there: kubectl untradex status -A',
+    );
   }
 
   async function* followStatus(signal: AbortSignal): AsyncGenerator<PlaceStatus> {
     for (let last = ''; !signal.aborted; ) {
-      const status = await read();
+      const status = await patiently(signal, read).catch((error: unknown) => {
+        if (signal.aborted) return null;
+        throw error;
+      });
       const text = JSON.stringify(status);
       if (status !== null && text !== last) {
         last = text;
@@ -51,7 +60,7 @@ export async function openClusterPlace(options: PlaceOptions, name: string | und
   }
 
   return {
-    ...{ kubeConfig, api, ref, object, session, words, followStatus },
+    ...{ connection, api, ref, object, session, words, followStatus },
     readStatus: read,
     async finalize() {
       const found = await live();
@@ -63,19 +72,6 @@ export async function openClusterPlace(options: PlaceOptions, name: string | und
     mint: () => openMint(api, ref, session),
     idle: () => 'nothing moves: see `kubectl get pods -A -l app.kubernetes.io/name=untradex-operator`',
   };
-}
-
-async function findSession(api: Api, namespace: string, name: string | undefined): Promise<KubeObject> {
-  if (name !== undefined) {
-    const found = await api.get({ apiVersion, kind, namespace, name });
-    if (found !== null) return found;
-    throw problem('session_unknown', `there is no session ${name} in ${namespace}`, 'see `kubectl get exam -A`');
-  }
-  const { items } = await api.list({ apiVersion, kind, namespace });
-  if (items.length === 1) return items[0]!;
-  const names = items.map(({ metadata }) => metadata.name).join(', ');
-  const message = items.length === 0 ? `there is no session in ${namespace}` : `${namespace} has several sessions`;
-  throw problem('session_unknown', message, items.length === 0 ? 'see `kubectl get exam -A`' : `name one: ${names}`);
 }
 
 function sessionOf({ metadata, spec }: KubeObject): ExamSession {

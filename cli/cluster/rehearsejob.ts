@@ -6,9 +6,8 @@ import { note } from '../output.ts';
 import type { RehearsalResult } from '../rehearsal.ts';
 import { notARehearsal } from '../rehearsaltarget.ts';
 import type { ClusterPlace } from './clusterplace.ts';
-import { createPodLogs } from './podlog.ts';
+import { runTool } from './runtool.ts';
 import { identityOf } from './sessionfacts.ts';
-import { runToolJob } from './tooljob.ts';
 
 export interface RehearseJobOptions {
   readonly students: number | undefined;
@@ -29,9 +28,8 @@ const tokenKey = 'token.key';
  * @throws Problem `ledger_incomplete` when lines of it were lost on the way
  */
 export async function rehearseInCluster(place: ClusterPlace, options: RehearseJobOptions): Promise<RehearsalResult> {
-  const { session, api, ref, object, kubeConfig } = place;
+  const { session, api, ref } = place;
   if (!session.spec.rehearsal) throw notARehearsal(ref.name);
-  const logs = createPodLogs(kubeConfig);
   const ledger = options.ledger === undefined ? null : openLedgerText(options.ledger);
   let result: RehearsalResult | null = null;
   const onLine = (line: string) => {
@@ -40,18 +38,17 @@ export async function rehearseInCluster(place: ClusterPlace, options: RehearseJo
     else note(line);
   };
   try {
-    const job = {
-      ...{ ref, owner: object, what: 'rehearse', memory: memoryOf(options.students ?? session.spec.students) },
+    const tool = {
+      ...{ what: 'rehearse', memory: memoryOf(options.students ?? session.spec.students) },
       image: (await identityOf(api, ref)).images.untradex,
       args: argumentsOf(ref.name, options, ledger !== null),
       files: { 'target.json': JSON.stringify(await targetOf(place)) },
       mounts: [tokenMount(place)],
       withinSeconds: options.seconds * 2 + 600,
     };
-    await runToolJob(job, { api, logs, signal: options.signal, onLine });
+    await runTool(place, tool, options.signal, onLine);
   } finally {
     ledger?.close();
-    logs.close();
   }
   return complete(result, ledger?.entries ?? null, options.ledger);
 }
