@@ -2,6 +2,7 @@ import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import type { OracleSettings } from '#exporter/sinks/oracle/config.ts';
 import type { PostgresSettings } from '#exporter/sinks/postgres/config.ts';
 import { problem } from '#queue/problem.ts';
 
@@ -31,10 +32,10 @@ export interface CompareOptions {
   /** NDJSON of {student, writer, seq, sha256}. */
   readonly ledger: string;
   /**
-   * The exported DuckDB file, closed by its writer, which is opened read-only; the PostgreSQL server with the table; or
-   * a CSV file of the rows, where they were read elsewhere: student, writer, seq, order_no, SHA-256.
+   * The exported DuckDB file, closed by its writer, which is opened read-only; the server with the table; or a CSV
+   * file of the rows, where they were read elsewhere: student, writer, seq, order_no, SHA-256.
    */
-  readonly database: string | PostgresSettings | { readonly rows: string };
+  readonly database: string | PostgresSettings | OracleSettings | { readonly rows: string };
   /** EXAM_ANSWERS, or EXAM_ANSWERS_REHEARSAL for a rehearsal. */
   readonly table: string;
   readonly sessionUid: string;
@@ -62,7 +63,7 @@ export async function compareLedger(options: CompareOptions): Promise<Comparison
       await takeLedger(connection, options.ledger);
       if (typeof database === 'string') await takeRows(connection, options);
       else if ('rows' in database) await takeRowsFile(connection, database.rows);
-      else await takePostgresRows(connection, database, options);
+      else await takeServerRows(connection, database, options);
       return await findFaults(connection, options.uniquePayloads === true);
     } finally {
       connection.closeSync();
@@ -117,16 +118,15 @@ async function takeRows(connection: DuckDBConnection, options: CompareOptions): 
 }
 
 /** Through a file: rows that are compared need not fit into our own memory. */
-async function takePostgresRows(
+async function takeServerRows(
   connection: DuckDBConnection,
-  settings: PostgresSettings,
+  settings: PostgresSettings | OracleSettings,
   { table, sessionUid }: CompareOptions,
 ): Promise<void> {
-  const { writeRows } = await import('./postgresrows.ts');
   const folder = mkdtempSync(join(tmpdir(), 'untradex-compare-'));
   const file = join(folder, 'rows.csv');
   try {
-    await writeRows(settings, { table, sessionUid, file });
+    await writeServerRows(settings, { table, sessionUid, file });
     await takeRowsFile(connection, file);
   } catch (cause) {
     const message = `the table ${table} cannot be read: ${(cause as Error).message}`;
@@ -134,6 +134,14 @@ async function takePostgresRows(
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+async function writeServerRows(
+  settings: PostgresSettings | OracleSettings,
+  what: { readonly table: string; readonly sessionUid: string; readonly file: string },
+): Promise<void> {
+  if ('connectString' in settings) await (await import('./oraclerows.ts')).writeRows(settings, what);
+  else await (await import('./postgresrows.ts')).writeRows(settings, what);
 }
 
 async function takeRowsFile(connection: DuckDBConnection, file: string): Promise<void> {

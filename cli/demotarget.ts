@@ -8,13 +8,14 @@ import { problem } from '#queue/problem.ts';
  * checked with the session. Files that it names are found beside it.
  * @throws Problem `sink_file_invalid`
  */
-export function readTarget(sink: 'duckdb' | 'postgres', file: string | undefined): object | null {
+export function readTarget(sink: 'duckdb' | 'postgres' | 'oracle', file: string | undefined): object | null {
   if (sink === 'duckdb') return null;
-  const remedy = 'name a YAML file with host, database, user, passwordFile ... in --sink-file or UNTRADEX_SINK_FILE';
-  if (file === undefined) throw problem('sink_file_invalid', '--sink postgres needs to know the server', remedy);
+  const fields = sink === 'oracle' ? 'connectString, user, passwordFile' : 'host, database, user, passwordFile';
+  const remedy = `name a YAML file with ${fields} ... in --sink-file or UNTRADEX_SINK_FILE`;
+  if (file === undefined) throw problem('sink_file_invalid', `--sink ${sink} needs to know the server`, remedy);
   try {
     const { passwordFile, tls, ...server } = parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
-    return { postgres: { ...server, ...withPaths({ passwordFile, tls }, dirname(resolve(file))) } };
+    return { [sink]: { ...server, ...withPaths({ passwordFile, tls }, dirname(resolve(file))) } };
   } catch (cause) {
     throw problem('sink_file_invalid', `${file} cannot be read: ${(cause as Error).message}`, remedy, { cause });
   }

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ExporterConfig, readConfig } from '#exporter/config.ts';
+import type { OracleSettings } from '#exporter/sinks/oracle/config.ts';
 import type { PostgresSettings } from '#exporter/sinks/postgres/config.ts';
 import { readJson } from '#operator/local/datafolder.ts';
 import { exporterConfig } from '#operator/local/exporterconfig.ts';
@@ -38,7 +39,7 @@ export function exporterConfigOf(folder: Folder, identity: LocalIdentity, plan: 
   }
 }
 
-/** Where the rows are: the DuckDB file, or the PostgreSQL server. */
-export function exportedDatabase({ sink }: ExporterConfig): string | PostgresSettings {
+/** Where the rows are: the DuckDB file, or the server. */
+export function exportedDatabase({ sink }: ExporterConfig): string | PostgresSettings | OracleSettings {
   return sink.kind === 'duckdb' ? sink.database : sink;
 }

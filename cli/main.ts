@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { version } from '#exporter/version.ts';
+import { registerDdl } from './ddl.ts';
 import { registerDemo } from './demo.ts';
 import { fail } from './failure.ts';
 import { registerFinalize } from './finalize.ts';
@@ -23,6 +24,7 @@ const program = new Command(programName())
   .configureOutput({ outputError: () => {} });
 
 forgiveClosedOutput();
+registerDdl(program);
 registerDemo(program);
 registerRun(program);
 registerRehearse(program);

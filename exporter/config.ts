@@ -10,6 +10,13 @@ import type { ShardIdentity } from '#queue/shardcheck.ts';
 import { endpointOf, shardEntry } from '#queue/shardentry.ts';
 import { type AttemptPlan, tableOf } from './attempt.ts';
 import {
+  type OracleSettings,
+  oracleSchema,
+  oracleSettings,
+  tableFault as oracleTableFault,
+  oracleTarget,
+} from './sinks/oracle/config.ts';
+import {
   type PostgresSettings,
   postgresSchema,
   postgresSettings,
@@ -56,7 +63,7 @@ const file = z.strictObject({
   shards: z.array(shardEntry).min(1).max(1_024),
   witnesses: z.array(witness),
   root: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hex digits'),
-  sink: z.discriminatedUnion('kind', [duckdb, postgresSchema]),
+  sink: z.discriminatedUnion('kind', [duckdb, postgresSchema, oracleSchema]),
   table: tableName,
   batchRows: z.int().min(1).max(100_000).default(5_000),
   report: text,
@@ -77,7 +84,8 @@ export type DuckdbSettings = Omit<z.output<typeof duckdb>, 'kind'>;
 /** One of the sinks, with what it needs. */
 export type SinkSettings =
   | ({ readonly kind: 'duckdb' } & DuckdbSettings)
-  | ({ readonly kind: 'postgres' } & PostgresSettings);
+  | ({ readonly kind: 'postgres' } & PostgresSettings)
+  | ({ readonly kind: 'oracle' } & OracleSettings);
 
 /** Everything that the exporter is told, checked, with the small files that it names already read. Paths are absolute. */
 export interface ExporterConfig {
@@ -139,7 +147,7 @@ function build(json: unknown, folder: string, wrong: string[]): ExporterConfig |
       identity: { uid: session.uid, shard: index, shards: data.shards.length, incarnation },
     })),
     sink: sinkOf(sink, plan.table, at, wrong),
-    target: sink.kind === 'duckdb' ? `${sink.kind} ${at(sink.database)}` : postgresTarget(sink),
+    target: sink.kind === 'duckdb' ? `${sink.kind} ${at(sink.database)}` : serverTarget(sink),
     report: at(data.report),
     receiptPublicKey: data.receiptPublicKey ?? null,
     samples: data.samples == null ? null : at(data.samples),
@@ -151,13 +159,18 @@ function build(json: unknown, folder: string, wrong: string[]): ExporterConfig |
 
 function sinkOf(sink: ConfigFile['sink'], table: string, at: (path: string) => string, wrong: string[]): SinkSettings {
   if (sink.kind === 'duckdb') return { ...sink, database: at(sink.database), staging: at(sink.staging) };
-  const fault = tableFault(table);
+  const fault = sink.kind === 'oracle' ? oracleTableFault(table) : tableFault(table);
   if (fault !== null) wrong.push(`table: ${fault}`);
   const files = {
     read: (field: string, path: string) => readNamedFile(`sink.${field}`, at(path), wrong),
     isThere: (path: string) => existsSync(at(path)),
   };
+  if (sink.kind === 'oracle') return { kind: sink.kind, ...oracleSettings(sink, files, wrong) };
   return { kind: sink.kind, ...postgresSettings(sink, files, wrong) };
+}
+
+function serverTarget(sink: Exclude<ConfigFile['sink'], { kind: 'duckdb' }>): string {
+  return sink.kind === 'oracle' ? oracleTarget(sink) : postgresTarget(sink);
 }
 
 function planOf(data: ConfigFile, at: (path: string) => string): AttemptPlan {
@@ -165,7 +178,7 @@ function planOf(data: ConfigFile, at: (path: string) => string): AttemptPlan {
   return {
     session,
     attempt,
-    target: sink.kind === 'duckdb' ? duckdbTarget(sink, at) : postgresTarget(sink),
+    target: sink.kind === 'duckdb' ? duckdbTarget(sink, at) : serverTarget(sink),
     table: tableOf(data.table, session.rehearsal),
     batchRows,
     witnesses: data.witnesses.toSorted((a, b) => a.shard - b.shard),

@@ -1,6 +1,7 @@
 import type { ExporterConfig } from './config.ts';
 import type { Sink } from './sink.ts';
 import { createDuckdbSink } from './sinks/duckdb/sink.ts';
+import { createOracleSink } from './sinks/oracle/sink.ts';
 import { createPostgresSink } from './sinks/postgres/sink.ts';
 
 /** The sink that the configuration names. */
@@ -8,6 +9,8 @@ export function openSink({ sink }: ExporterConfig, signal: AbortSignal): Sink {
   switch (sink.kind) {
     case 'duckdb':
       return createDuckdbSink(sink, signal);
+    case 'oracle':
+      return createOracleSink(sink, signal);
     case 'postgres':
       return createPostgresSink(sink, signal);
   }

@@ -37,6 +37,7 @@ const forGood: ReadonlySet<string> = new Set([
   'database_corrupt',
   'published_elsewhere',
   'rows_doubled',
+  'exporter_defect',
   'verify_failed',
 ]);
 

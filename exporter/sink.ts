@@ -1,4 +1,5 @@
 import type { AttemptPlan } from './attempt.ts';
+import type { Retry } from './retries.ts';
 import type { Row } from './row.ts';
 
 /**
@@ -55,6 +56,8 @@ export interface Sink {
    * Left out by a sink whose staging is the archive.
    */
   tidy?(): Promise<void>;
+  /** What this process tried again so far, for the report; left out by a sink that never does. */
+  retries?(): readonly Retry[];
   /** Product and version, for the report. */
   version(): Promise<string>;
   /** Lets go of everything; idempotent. What is under way is given up. */
@@ -71,6 +74,8 @@ export interface LoadedShard {
   readonly digest: string;
   readonly startedAt: number;
   readonly endedAt: number;
+  /** How the rows went in, where a sink has more than one way. */
+  readonly loadedBy?: 'DirectPath' | 'Conventional';
 }
 
 /** What the control row says. */
@@ -87,4 +92,6 @@ export interface Published {
   readonly already: boolean;
   /** How often it had to wait for the target. */
   readonly retries: number;
+  /** The rows are in no log of the target: only a backup that is made now brings them back. Left out: they are. */
+  readonly backupNeeded?: boolean;
 }
