@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto';
+import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+import { columnType, momentOf, readNumber, stored, type Value } from './columntypes.ts';
+
+/** Who runs the statement that is running: SQLite runs one at a time. */
+export interface Caller {
+  readonly id: number;
+  readonly user: string;
+  readonly schema: string;
+  readonly zoneMinutes: number;
+}
+
+const hashNames: Readonly<Record<string, string>> = {
+  SHA1: 'sha1',
+  SHA256: 'sha256',
+  SHA384: 'sha384',
+  SHA512: 'sha512',
+  MD5: 'md5',
+};
+
+/** Oracle's functions that SQLite lacks, and `stored_as`, which makes a value fit a column. */
+export function addFunctions(sqlite: DatabaseSync, caller: () => Caller): void {
+  const add = (name: string, body: (...values: Value[]) => Value, deterministic = true) =>
+    sqlite.function(
+      name,
+      { varargs: true, deterministic, useBigIntArguments: true },
+      (...values: unknown[]) => body(...(values as Value[])) as SQLInputValue,
+    );
+  add(
+    'stored_as',
+    (value, type, column) => stored(value!, columnType(String(type))!, String(column), caller().zoneMinutes),
+    false,
+  );
+  add('systimestamp', () => momentOf(Date.now()), false);
+  add('localtime_of_session', () => momentOf(Date.now() + caller().zoneMinutes * 60_000).slice(0, -1), false);
+  add('session_user', () => caller().user, false);
+  add('sys_extract_utc', (moment) => (moment === null ? null : String(moment).slice(0, 29)));
+  add('sys_context', (_space, name) => context(String(name).toUpperCase(), caller()), false);
+  add('to_char', (value) => (value === null ? null : String(value)));
+  add('to_number', (value) => (value === null ? null : readNumber(String(value))));
+  add('nvl2', (value, some, none) => (value === null || value === '' ? none! : some!));
+  add('decode', (value, ...cases) => {
+    for (let i = 0; i + 1 < cases.length; i += 2) if (cases[i] === value) return cases[i + 1]!;
+    return cases.length % 2 === 1 ? cases.at(-1)! : null;
+  });
+  add('mod', (a, b) =>
+    a === null || b === null ? null : Number(b) === 0 ? a! : readNumber(String(Number(a) % Number(b))),
+  );
+  add('greatest', (...values) => extreme(values, 1));
+  add('least', (...values) => extreme(values, -1));
+  add('standard_hash', (value, name) =>
+    createHash(hashNames[String(name ?? 'SHA1').toUpperCase()] ?? 'sha1')
+      .update(bytesOf(value!))
+      .digest(),
+  );
+  add(
+    'ora_hash',
+    (value, most) =>
+      BigInt(createHash('md5').update(bytesOf(value!)).digest().readUInt32BE(0)) %
+      (BigInt(Number(most ?? 4_294_967_295)) + 1n),
+  );
+  add('lob_compare', (a, b) => (a === null || b === null ? null : BigInt(Buffer.compare(bytesOf(a!), bytesOf(b!)))));
+  add('lob_substr', (lob, count, from) => {
+    const start = Number(from ?? 1) - 1;
+    return lob === null ? null : String(lob).slice(start, start + Number(count ?? 32_767));
+  });
+}
+
+function extreme(values: readonly Value[], sign: 1 | -1): Value {
+  if (values.includes(null)) return null;
+  return values.reduce((best, value) => ((value! > best! ? 1 : -1) === sign ? value : best));
+}
+
+function bytesOf(value: Value): Uint8Array {
+  return value instanceof Uint8Array ? value : Buffer.from(String(value ?? ''));
+}
+
+function context(name: string, { id, user, schema }: Caller): Value {
+  const known: Readonly<Record<string, string>> = {
+    SESSION_USER: user,
+    CURRENT_USER: user,
+    CURRENT_SCHEMA: schema,
+    SESSIONID: String(id),
+    SID: String(id),
+    DB_NAME: 'EXAMS',
+    SERVICE_NAME: 'EXAMS',
+    INSTANCE_NAME: 'exams',
+    SERVER_HOST: 'localhost',
+  };
+  return known[name] ?? null;
+}
