@@ -7,7 +7,7 @@ import { createMint } from '#cli/studenttoken.ts';
 import { examSessionCrd } from '#operator/crd.ts';
 import { apiVersion, kind } from '#operator/examsession.ts';
 import { objectNames, type SessionRef } from '#operator/kubernetes/names.ts';
-import type { KubeObject } from '#operator/kubernetes/runtime/api.ts';
+import type { KubeObject, ObjectRef } from '#operator/kubernetes/runtime/api.ts';
 import type { SessionStatus } from '#operator/status.ts';
 import type { TestApiServer } from '#test/support/apiserver.ts';
 import { onScopeEnd } from '#test/support/cleanup.ts';
@@ -31,6 +31,8 @@ export interface ControllerWorld {
   deleteSession(name: string): Promise<void>;
   list(kind: Kind): Promise<KubeObject[]>;
   readonly configFile: string;
+  /** Whose holder leads. */
+  readonly lease: ObjectRef;
 }
 
 export async function installDefinition(server: TestApiServer): Promise<void> {
@@ -67,6 +69,7 @@ export async function controllerWorld(server: TestApiServer): Promise<Controller
 
   return {
     ...{ namespace, node, configFile, session, status },
+    lease: { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', namespace, name: 'untradex-operator' },
     operator(env = {}) {
       const argv = [process.execPath, program, '--config', configFile];
       const own = { KUBECONFIG: server.kubeconfig, POD_NAME: 'operator', POD_NAMESPACE: namespace };

@@ -15,6 +15,8 @@ export interface GateWrite {
   readonly number: number;
   readonly method: string;
   readonly path: string;
+  /** What was sent. */
+  readonly body: unknown;
 }
 
 /** Stands between a client and a real API server, and tells of each write before its reply goes back. */
@@ -33,9 +35,13 @@ export async function startWriteGate(server: TestApiServer): Promise<WriteGate> 
 
   function forward(asked: IncomingMessage, reply: ServerResponse): void {
     const { method = 'GET', url = '/', headers } = asked;
+    let body = '';
+    asked.setEncoding('utf8').on('data', (text: string) => {
+      body += text;
+    });
     const sent = request(new URL(url, server.url), { agent, method, headers }, (came) => {
       if (isWrite(method, url) && (came.statusCode ?? 500) < 300) {
-        const write = { number: writes.length + 1, method, path: url };
+        const write = { number: writes.length + 1, method, path: url, body: body === '' ? null : JSON.parse(body) };
         writes.push(write);
         gate.onWrite(write);
       }
