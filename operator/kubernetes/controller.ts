@@ -176,5 +176,5 @@ function readable(ref: SessionRef, live: KubeObject): SessionStatus | null {
 function keptNote(claims: readonly string[]): string {
   const names = claims.slice(0, 10).join(', ');
   const more = claims.length > 10 ? ` and ${claims.length - 10} more` : '';
-  return `The answers were not proved to be in the table, so their volume claims stay: ${names}${more}. To give them up, remove the finalizer untradex.io/keep-answers from each, then delete it.`;
+  return `The answers were not proved to be in the table, so their volume claims stay: ${names}${more}. To give them up, set the annotation untradex.io/delete-unverified of each to its uid, remove its finalizer untradex.io/keep-answers, then delete it.`;
 }

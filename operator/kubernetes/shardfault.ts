@@ -1,5 +1,6 @@
 import type { V1PersistentVolumeClaimSpec, V1PersistentVolumeClaimStatus } from '@kubernetes/client-node';
 import type { Fault } from '../platform.ts';
+import { annotationNames } from './names.ts';
 import { podFault } from './podfault.ts';
 import { conditionOf, isTerminating, type PodView } from './podview.ts';
 import type { KubeObject } from './runtime/object.ts';
@@ -105,8 +106,8 @@ function diskElsewhere({ metadata }: PodView, claim: ClaimView | undefined): Fau
 }
 
 /** The operator never deletes a claim; a person may, who knows that nothing is left on it. */
-function givingUpClaim({ metadata: { name, namespace } }: ClaimView): string {
-  return `When it is gone for good: kubectl patch pvc -n ${namespace} ${name} --type merge -p '{"metadata":{"finalizers":["kubernetes.io/pvc-protection"]}}', then kubectl delete pvc -n ${namespace} ${name} and its pod; a new, empty one is made. Then give the shard up in spec.redis.refill, as the condition QueueReady says.`;
+function givingUpClaim({ metadata: { name, namespace, uid } }: ClaimView): string {
+  return `When it is gone for good: kubectl annotate pvc -n ${namespace} ${name} ${annotationNames.deleteUnverified}=${uid}, kubectl patch pvc -n ${namespace} ${name} --type merge -p '{"metadata":{"finalizers":["kubernetes.io/pvc-protection"]}}', then kubectl delete pvc -n ${namespace} ${name} and its pod; a new, empty one is made. Then give the shard up in spec.redis.refill, as the condition QueueReady says.`;
 }
 
 function whyUnschedulable(pod: PodView): string | null {
