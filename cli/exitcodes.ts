@@ -37,6 +37,8 @@ const ofProblem: Record<string, number> = {
   target_invalid: exitCodes.input,
   kubeconfig_invalid: exitCodes.input,
   no_signing_key: exitCodes.input,
+  roots_differ: exitCodes.failed,
+  report_changed: exitCodes.failed,
   usage: exitCodes.usage,
   timeout: exitCodes.timeout,
 };

@@ -30,6 +30,14 @@ const tokenKey = 'token.key';
 export async function rehearseInCluster(place: ClusterPlace, options: RehearseJobOptions): Promise<RehearsalResult> {
   const { session, api, ref } = place;
   if (!session.spec.rehearsal) throw notARehearsal(ref.name);
+  const tool = {
+    ...{ what: 'rehearse', memory: memoryOf(options.students ?? session.spec.students) },
+    image: (await identityOf(api, ref)).images.untradex,
+    args: argumentsOf(ref.name, options),
+    files: { 'target.json': JSON.stringify(await targetOf(place)) },
+    mounts: [tokenMount(place)],
+    withinSeconds: options.seconds * 2 + 600,
+  };
   const ledger = options.ledger === undefined ? null : openLedgerText(options.ledger);
   let result: RehearsalResult | null = null;
   const onLine = (line: string) => {
@@ -38,14 +46,6 @@ export async function rehearseInCluster(place: ClusterPlace, options: RehearseJo
     else note(line);
   };
   try {
-    const tool = {
-      ...{ what: 'rehearse', memory: memoryOf(options.students ?? session.spec.students) },
-      image: (await identityOf(api, ref)).images.untradex,
-      args: argumentsOf(ref.name, options, ledger !== null),
-      files: { 'target.json': JSON.stringify(await targetOf(place)) },
-      mounts: [tokenMount(place)],
-      withinSeconds: options.seconds * 2 + 600,
-    };
     await runTool(place, tool, options.signal, onLine);
   } finally {
     ledger?.close();
@@ -53,14 +53,14 @@ export async function rehearseInCluster(place: ClusterPlace, options: RehearseJo
   return complete(result, ledger?.entries ?? null, options.ledger);
 }
 
-function argumentsOf(name: string, options: RehearseJobOptions, withLedger: boolean): string[] {
-  const { students, seconds, events, seed, url } = options;
+function argumentsOf(name: string, options: RehearseJobOptions): string[] {
+  const { students, seconds, events, seed, url, ledger } = options;
   return [
     ...['rehearse', name, '--json', '--target', `${paths.config}/target.json`],
     ...['--seconds', `${seconds}`, '--events', `${events}`, '--seed', `${seed}`],
     ...(students === undefined ? [] : ['--students', `${students}`]),
     ...(url === undefined ? [] : ['--url', url]),
-    ...(withLedger ? ['--ledger', '-'] : []),
+    ...(ledger === undefined ? [] : ['--ledger', '-']),
   ];
 }
 
