@@ -11,6 +11,7 @@ import {
   hasDoubles,
   makePhysical,
   physical,
+  quoted,
   removeIndex,
   type Table,
 } from './tables.ts';
@@ -47,7 +48,13 @@ function createTable(database: Database, session: Session, reader: TokenReader):
   if (!database.users.has(owner)) throw oraError(1918, `user '${owner}' does not exist`);
   if (database.tables.has(`${owner}.${name}`)) throw oraError(955);
   const body = reader.peek()?.text === '(' ? readBody(reader.parenthesis()) : null;
-  const options = reader.until((token) => token.kind === 'word' && token.text === 'AS');
+  let before = '';
+  const options = reader.until(({ kind, text }) => {
+    // Not that of STORE AS.
+    const isQuery = kind === 'word' && text === 'AS' && before !== 'STORE';
+    before = text;
+    return isQuery;
+  });
   const query = reader.accept('AS') ? select(database, session, reader.rest(), undefined) : null;
   const columns =
     body?.columns ??
@@ -177,7 +184,7 @@ function addConstraint(database: Database, session: Session, table: Table, wante
   for (const column of wanted.columns) columnOf(table, column);
   if (wanted.kind === 'P') {
     if (table.constraints.some(({ kind }) => kind === 'P')) throw oraError(2260);
-    for (const column of wanted.columns) columnOf(table, column).nullable = false;
+    for (const column of wanted.columns) requireValue(database, table, columnOf(table, column));
   }
   const constraint: Constraint = {
     name,
@@ -191,6 +198,17 @@ function addConstraint(database: Database, session: Session, table: Table, wante
     addIndex(database.sqlite, table, { owner: table.owner, name, columns: wanted.columns, unique: true, usable: true });
   }
   table.constraints.push(constraint);
+}
+
+/** For a table that is there already, where SQLite cannot change the column. */
+function requireValue({ sqlite }: Database, table: Table, column: Column): void {
+  if (!column.nullable) return;
+  column.nullable = false;
+  const name = `${table.owner}.${table.name}.${column.name}`;
+  sqlite.exec(
+    `CREATE TRIGGER ${quoted(`${name} is not null`)} BEFORE INSERT ON ${quoted(`${table.owner}.${table.name}`)}
+     WHEN NEW.${quoted(column.name)} IS NULL BEGIN SELECT RAISE(ABORT, 'NOT NULL constraint failed: ${name}'); END`,
+  );
 }
 
 export function columnOf(table: Table, name: string): Column {

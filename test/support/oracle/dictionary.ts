@@ -12,6 +12,8 @@ export interface Facts {
   readonly maxStringSize: 'STANDARD' | 'EXTENDED';
   readonly partitioning: boolean;
   readonly privileges: readonly string[];
+  /** On tables of others: `OWNER TABLE PRIVILEGE`. */
+  readonly tablePrivileges: readonly string[];
   readonly roles: readonly string[];
   readonly tablespace: string;
   /** Bytes by tablespace; -1 is without limit. */
@@ -29,6 +31,7 @@ export const defaultFacts: Facts = {
   maxStringSize: 'STANDARD',
   partitioning: true,
   privileges: ['CREATE SESSION', 'CREATE TABLE'],
+  tablePrivileges: [],
   roles: [],
   tablespace: 'USERS',
   quotas: { USERS: -1 },
@@ -61,7 +64,7 @@ const owned: Readonly<Record<string, View>> = {
   },
   TAB_COLUMNS: {
     columns:
-      'OWNER TABLE_NAME COLUMN_NAME DATA_TYPE DATA_LENGTH DATA_PRECISION DATA_SCALE NULLABLE COLUMN_ID CHAR_LENGTH CHAR_USED',
+      'OWNER TABLE_NAME COLUMN_NAME DATA_TYPE DATA_LENGTH DATA_PRECISION DATA_SCALE NULLABLE COLUMN_ID CHAR_LENGTH CHAR_USED DEFAULT_LENGTH',
     rows: (database) =>
       tablesOf(database).flatMap(({ owner, name, columns }) =>
         columns.map((column, i) => [
@@ -72,6 +75,7 @@ const owned: Readonly<Record<string, View>> = {
           column.nullable ? 'Y' : 'N',
           big(i + 1),
           ...charFacts(column.type),
+          column.byDefault === null ? null : big(column.byDefault.length),
         ]),
       ),
   },
@@ -86,11 +90,11 @@ const owned: Readonly<Record<string, View>> = {
       ),
   },
   IND_COLUMNS: {
-    columns: 'INDEX_OWNER INDEX_NAME TABLE_NAME COLUMN_NAME COLUMN_POSITION',
+    columns: 'INDEX_OWNER INDEX_NAME TABLE_NAME COLUMN_NAME COLUMN_POSITION TABLE_OWNER',
     rows: (database) =>
-      tablesOf(database).flatMap(({ name, indexes }) =>
+      tablesOf(database).flatMap(({ owner, name, indexes }) =>
         indexes.flatMap((index) =>
-          index.columns.map((column, i) => [index.owner, index.name, name, column, big(i + 1)]),
+          index.columns.map((column, i) => [index.owner, index.name, name, column, big(i + 1), owner]),
         ),
       ),
   },
@@ -109,10 +113,10 @@ const owned: Readonly<Record<string, View>> = {
       ),
   },
   PART_TABLES: {
-    columns: 'OWNER TABLE_NAME PARTITIONING_TYPE',
+    columns: 'OWNER TABLE_NAME PARTITIONING_TYPE DEF_LOGGING',
     rows: (database) =>
-      tablesOf(database).flatMap(({ owner, name, partitioning }) =>
-        partitioning === null ? [] : [[owner, name, partitioning]],
+      tablesOf(database).flatMap(({ owner, name, partitioning, logging }) =>
+        partitioning === null ? [] : [[owner, name, partitioning, yesNo(logging)]],
       ),
   },
   TAB_PARTITIONS: { columns: 'OWNER TABLE_NAME PARTITION_NAME HIGH_VALUE', rows: () => [] },
@@ -151,6 +155,9 @@ const single: Readonly<Record<string, View>> = {
   ),
   SESSION_PRIVS: facts('PRIVILEGE', ({ privileges }) => privileges.map((name) => [name])),
   SESSION_ROLES: facts('ROLE', ({ roles }) => roles.map((name) => [name])),
+  ALL_TAB_PRIVS: facts('TABLE_SCHEMA TABLE_NAME PRIVILEGE GRANTEE', ({ tablePrivileges }, { user }) =>
+    tablePrivileges.map((words) => [...words.split(' '), user]),
+  ),
   USER_TAB_PRIVS: facts('OWNER TABLE_NAME PRIVILEGE', () => []),
 };
 

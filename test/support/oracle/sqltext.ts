@@ -8,7 +8,7 @@ export interface Token {
 }
 
 const lexemes =
-  /(?<space>\s+|--[^\n]*|\/\*(?!\+)[\s\S]*?\*\/)|(?<hint>\/\*\+[\s\S]*?\*\/)|'(?<string>(?:[^']|'')*)'|"(?<quoted>[^"]+)"|(?<bind>:\w+)|(?<word>[A-Za-z][\w$#]*)|(?<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(?<sign>\|\||<>|!=|<=|>=|:=|[\s\S])/g;
+  /(?<space>\s+|--[^\n]*|\/\*(?!\+)[\s\S]*?\*\/)|(?<hint>\/\*\+[\s\S]*?\*\/)|'(?<string>(?:[^']|'')*)'|"(?<quoted>[^"]+)"|(?<bind>:\w+)|(?<word>[A-Za-z][\w$#]*)|(?<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(?<sign>\|\||<>|!=|<=|>=|=>|:=|[\s\S])/g;
 
 export function tokensOf(sql: string): Token[] {
   const tokens: Token[] = [];
@@ -114,6 +114,7 @@ export interface Translated {
 const words: Readonly<Record<string, string>> = {
   MINUS: 'EXCEPT',
   NVL: 'IFNULL',
+  TO_CLOB: '',
   LENGTHB: 'OCTET_LENGTH',
   RAWTOHEX: 'HEX',
   HEXTORAW: 'UNHEX',
@@ -147,7 +148,13 @@ export function translate(tokens: readonly Token[], resolve: Resolve): Translate
     } else if (reader.accept('FETCH')) out.push(limit(reader));
     else if ((reader.peek()!.text === 'TIMESTAMP' || reader.peek()!.text === 'DATE') && next?.kind === 'string') {
       reader.next();
-      out.push(`'${timeLiteral(reader.next().text)}'`);
+      const time = `'${timeLiteral(reader.next().text)}'`;
+      if (!reader.accept('+', 'NUMTODSINTERVAL')) out.push(time);
+      else {
+        const interval = translate(reader.parenthesis(), resolve);
+        for (const [alias, query] of interval.tables) tables.set(alias, query);
+        out.push(`moved_by(${time}, ${interval.text})`);
+      }
     } else if (reader.accept('DBMS_LOB', '.')) out.push(packaged[reader.peek()!.text] ?? 'DBMS_LOB.', skip(reader));
     else {
       const found = before === '.' ? null : named(reader, resolve);

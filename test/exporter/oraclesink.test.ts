@@ -1,0 +1,4 @@
+import { sinkConformance } from '#test/conformance/sink.ts';
+import { oracleTarget } from './oracletarget.ts';
+
+sinkConformance('Oracle', oracleTarget);
