@@ -60,16 +60,25 @@ function madeOf({ shards }: Pick<LocalIdentity, 'shards'>): Made {
   return { shards: shards.length, queueVolumes: false, exportVolume: false };
 }
 
-/** A session that one machine can do: a Secret with a database's user is on a cluster alone. */
+/** A session that one machine can do: it has no Secrets and ConfigMaps, and what stands in some cannot be done without. */
 function readLocalSession(text: string): ExamSession {
   const session = readExamSession(text);
-  const { postgres } = session.spec.export;
-  if (postgres === undefined || postgres.user !== undefined) return session;
-  throw problem(
-    'session_unusable',
-    'spec.export.postgres.user is needed on one machine: there is no Secret that could say it',
-    'name the user, and the file with the password in spec.export.postgres.passwordFile, in place of credentialsSecret',
-  );
+  const { export: target, roster } = session.spec;
+  if (target.postgres !== undefined && target.postgres.user === undefined) {
+    throw problem(
+      'session_unusable',
+      'spec.export.postgres.user is needed on one machine: there is no Secret that could say it',
+      'name the user, and the file with the password in spec.export.postgres.passwordFile, in place of credentialsSecret',
+    );
+  }
+  if (roster?.configMap !== undefined) {
+    throw problem(
+      'session_unusable',
+      'spec.roster.configMap cannot be read on one machine, and without it students would not get their extra time',
+      'put the CSV beside the session file, and name it in spec.roster.file',
+    );
+  }
+  return session;
 }
 
 async function needText(path: string): Promise<string> {

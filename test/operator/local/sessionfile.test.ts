@@ -95,6 +95,11 @@ describe('run -f', () => {
       /spec.export.postgres.user is needed on one machine/,
     );
     await refused(
+      yaml('  closesAt: 2026-05-04T10:00:00Z\n  roster: {configMap: {name: extra-time}}\n'),
+      'session_unusable',
+      /spec.roster.configMap cannot be read on one machine/,
+    );
+    await refused(
       yaml('  closesAt: 2026-05-04T10:00:00Z\n  roster: {file: extra.csv}\n'),
       'roster_missing',
       /extra.csv/,
