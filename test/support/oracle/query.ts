@@ -20,7 +20,7 @@ export interface ResultColumn {
 }
 
 /** Results above this are put aside in a temporary table. */
-const mostInMemory = 20_000;
+const mostInMemory = 5_000;
 
 export function prepared(database: Database, sql: string): StatementSync {
   const statement = database.sqlite.prepare(sql);

@@ -140,10 +140,11 @@ function block(database: Database, session: Session, reader: TokenReader): Chang
 }
 
 function count(database: Database, session: Session, tokens: readonly Token[]): void {
-  const named = (name: string) => tokens[tokens.findIndex(({ text }) => text === name) + 3]?.text;
   const strings = tokens.filter(({ kind }) => kind === 'string').map(({ text }) => text);
-  const of = (name: string, i: number) => (tokens.some(({ text }) => text === name) ? named(name) : strings[i]);
-  const [owner, table] = [of('OWNNAME', 0), of('TABNAME', 1)];
+  const at = (name: string) => tokens.findIndex(({ text }) => text === name);
+  const given = (name: string, i: number) => (at(name) === -1 ? strings[i] : tokens[at(name) + 2]?.text);
+  const [first, table] = [given('OWNNAME', 0), given('TABNAME', 1)];
+  const owner = first === 'USER' ? session.user : first;
   const found = table === undefined ? null : findTable(database, session, { schema: owner ?? null, name: table });
   if (found !== null) {
     const { n } = database.sqlite.prepare(`SELECT count(*) AS n FROM (${visible(found, session.id)})`).get() as {
