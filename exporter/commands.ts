@@ -5,6 +5,9 @@ import { rate } from './lines.ts';
 import { loadShard } from './load.ts';
 import type { Logger } from './log.ts';
 import { type PublishResult, publishExport } from './publish.ts';
+import { type DiaryOptions, keepDiary } from './report/diary.ts';
+import type { Pace } from './report/pace.ts';
+import { reportPaths } from './report/reportpaths.ts';
 import { readRoster } from './roster.ts';
 import { openSealedShard } from './sealedshard.ts';
 import type { Sink } from './sink.ts';
@@ -19,12 +22,21 @@ export interface Job {
 }
 
 /** `load`: stages one shard. */
-export async function runLoad(job: Job, number: number): Promise<object> {
+export function runLoad(job: Job, number: number): Promise<object> {
+  return keepDiary(diaryOf(job, number), (pace) => load(job, number, pace));
+}
+
+async function load(job: Job, number: number, pace: Pace): Promise<object> {
   const { config, sink, lines, signal } = job;
   await sink.prepare(config.plan);
   const shard = await connect(job, number);
   try {
-    const onRows = lines.step('load', config.plan.witnesses[number]!.events, number);
+    const tell = lines.step('load', config.plan.witnesses[number]!.events, number);
+    const onRows = (rows: number) => {
+      pace.rows(rows);
+      tell(rows);
+    };
+    pace.begin();
     const { attempt, rows, bytes, digest, startedAt, endedAt } = await loadShard({
       plan: config.plan,
       shard,
@@ -39,8 +51,12 @@ export async function runLoad(job: Job, number: number): Promise<object> {
 }
 
 /** `publish`: publishes, verifies, reports. */
-export async function runPublish(job: Job): Promise<PublishResult> {
-  const { config, sink, lines, signal } = job;
+export function runPublish(job: Job): Promise<PublishResult> {
+  return keepDiary(diaryOf(job, null), () => publish(job));
+}
+
+async function publish(job: Job): Promise<PublishResult> {
+  const { config, sink, lines, log, signal } = job;
   const { plan, target, report, receiptPublicKey, samples } = config;
   await sink.prepare(plan);
   const roster = config.roster === null ? null : await readRoster(config.roster);
@@ -50,13 +66,19 @@ export async function runPublish(job: Job): Promise<PublishResult> {
     return open;
   };
   try {
-    const options = { plan, target, sink, lines, signal, report, roster, receiptPublicKey, samples };
+    const options = { plan, target, sink, lines, log, signal, report, roster, receiptPublicKey, samples };
     const result = await publishExport({ ...options, connect: connectAll });
     await tidy(job);
     return result;
   } finally {
     await Promise.all(open.map((shard) => shard.close()));
   }
+}
+
+function diaryOf({ config, sink, log }: Job, shard: number | null): DiaryOptions {
+  const { diaries: folder } = reportPaths(config.report);
+  const onTrouble = (error: unknown) => log.info({ err: error, folder }, 'the report will tell less of this program');
+  return { folder, plan: config.plan, shard, retries: () => sink.retries?.() ?? [], onTrouble };
 }
 
 /** An export that is proved is not less so because something stays behind. */

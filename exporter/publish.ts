@@ -4,6 +4,13 @@ import type { AttemptPlan } from './attempt.ts';
 import { crashPoint } from './crashpoint.ts';
 import type { Lines } from './lines.ts';
 import { rate } from './lines.ts';
+import type { Logger } from './log.ts';
+import { readDiaries } from './report/diary.ts';
+import { writePage } from './report/page.ts';
+import { reportPaths } from './report/reportpaths.ts';
+import { writeMissing } from './report/rosterfile.ts';
+import { readSampleCurves, type SampleCurves } from './report/samplecurves.ts';
+import { createTimeline, endOf, type Timeline } from './report/timeline.ts';
 import { makeReport, type Report, writeReport } from './report.ts';
 import type { Published, Sink } from './sink.ts';
 import { type Verification, verifyExport } from './verify.ts';
@@ -14,8 +21,10 @@ export interface PublishOptions {
   /** Connects to the sealed shards, when they are needed: for verifying. */
   readonly connect: () => Promise<readonly Shard[]>;
   readonly lines: Lines;
+  readonly log: Logger;
   /** The sink in words. */
   readonly target: string;
+  /** Where the report goes; `reportpaths.ts` says what comes beside it. */
   readonly report: string;
   readonly roster: readonly string[] | null;
   readonly receiptPublicKey: string | null;
@@ -36,6 +45,8 @@ export interface PublishResult {
   /** Of the whole attempt, from its first row to the proof. */
   readonly rowsPerSecond: number;
   readonly rates: Report['rowsPerSecond'];
+  /** Somebody should back the target up now, and the queue be kept until then: it did not log the rows. */
+  readonly backupNeeded: boolean;
 }
 
 /**
@@ -48,12 +59,14 @@ export async function publishExport(options: PublishOptions): Promise<PublishRes
   const startedAt = Date.now();
   const [published, publishMs] = await timed(() => publish(options));
   signal?.throwIfAborted();
+  const timeline = createTimeline(plan.witnesses.length);
   const [verification, verifyMs] = await timed(async () =>
     verifyExport({
       plan,
       sink,
       shards: await options.connect(),
       onRows: lines.step('verify', published.rows),
+      onEntry: timeline.add,
       ...(options.roster ? { roster: options.roster } : {}),
       ...(signal ? { signal } : {}),
     }),
@@ -63,15 +76,52 @@ export async function publishExport(options: PublishOptions): Promise<PublishRes
     target: options.target,
     loaded: await sink.loaded(),
     endedAt: Date.now(),
-    rosterSize: options.roster?.length ?? null,
     receiptPublicKey: options.receiptPublicKey,
-    samples: options.samples,
+    ...(await surroundings(options, verification, timeline.end())),
+    retries: sink.retries?.() ?? [],
     sinkVersion: await sink.version(),
   });
   const digest = await writeReport(options.report, report);
+  await comfort(options, 'the page of the report could not be written', () =>
+    writePage(reportPaths(options.report).page, report),
+  );
   crashPoint('report:written');
   if (!verification.verified) throw verifyFailed(verification, options.report);
   return resultOf(report, digest, options.report);
+}
+
+/** What the report is made from beside the proof: files that lie around, which may be missing. */
+async function surroundings(options: PublishOptions, { absent }: Verification, timeline: Timeline | null) {
+  const { missing, missingName, diaries } = reportPaths(options.report);
+  const fileSha256 = await writeMissing(missing, absent);
+  const students = options.roster?.length ?? 0;
+  return {
+    roster: fileSha256 === null ? null : { students, file: missingName, fileSha256 },
+    timeline,
+    samples: await samplesOf(options, timeline),
+    diaries: await readDiaries(diaries, options.plan),
+  };
+}
+
+/** Gateways outlive the seal: what they had to say some time after the last event is not of the exam. */
+const afterLastEventMs = 60_000;
+
+async function samplesOf(options: PublishOptions, timeline: Timeline | null): Promise<SampleCurves | null> {
+  const { samples } = options;
+  if (samples === null) return null;
+  const until = timeline === null ? Number.POSITIVE_INFINITY : endOf(timeline) + afterLastEventMs;
+  const read = () => readSampleCurves(samples, until);
+  return (await comfort(options, 'the samples could not be read', read)) ?? null;
+}
+
+/** A proof is not worth less because something for people is missing. */
+async function comfort<T>({ log }: PublishOptions, what: string, work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    log.warn({ err: error }, what);
+    return undefined;
+  }
 }
 
 async function publish({ sink, lines, plan }: PublishOptions): Promise<Published> {
@@ -95,6 +145,7 @@ function resultOf(report: Report, digest: string, path: string): PublishResult {
     report: path,
     rowsPerSecond: rate(report.rows, ms),
     rates: report.rowsPerSecond,
+    backupNeeded: report.published.backupNeeded ?? false,
   };
 }
 

@@ -17,16 +17,24 @@ export interface Sealed {
   readonly events: number;
 }
 
+/** Told of each entry of the log: when (ms since 1970) how many events of it became durable. */
+export type OnEntry = (shard: number, durableAt: number, events: number) => void;
+
 /** Reads the sealed logs a second time, from their beginning, and where every writer stands. */
 export async function readSealed(
   shards: readonly Shard[],
-  options: { readonly onRows?: (rows: number) => void; readonly signal?: AbortSignal } = {},
+  options: {
+    readonly onRows?: (rows: number) => void;
+    readonly onEntry?: OnEntry;
+    readonly signal?: AbortSignal;
+  } = {},
 ): Promise<Sealed> {
   const sealed = { trails: new Map<string, Trail>(), writers: new Map(), finished: new Map(), events: 0 };
   for (const shard of shards) {
     for await (const entry of readLog(shard, { untilSeal: true })) {
       extendTrails(sealed.trails, entry);
       sealed.events += entry.events.length;
+      options.onEntry?.(shard.identity.shard, entry.durableAt, entry.events.length);
       options.onRows?.(sealed.events);
       // Signals, and a sink that sorts meanwhile, come in between.
       await nextTurn();

@@ -7,7 +7,7 @@ import { type Comparison, compareRows, type StateConflict } from './comparison.t
 import { crashPoint } from './crashpoint.ts';
 import { type Difference, differencesOf, type RowTrace, rowTraceOf, type Trace, traceOf } from './differences.ts';
 import type { Row } from './row.ts';
-import { readSealed } from './sealed.ts';
+import { type OnEntry, readSealed } from './sealed.ts';
 import type { Sink } from './sink.ts';
 
 /** What verifying found. It holds exactly when nothing differs. */
@@ -20,6 +20,8 @@ export interface Verification {
   readonly finished: number;
   /** Of the roster: who has no event; null without a roster. */
   readonly absent: readonly string[] | null;
+  /** Students who have events and are not in the roster; null without a roster. */
+  readonly unknown: readonly string[] | null;
   /** Recomputed from the rows, hex; null when the rows are not those of the log. */
   readonly root: string | null;
   /** At most `mostNamed`. */
@@ -35,6 +37,7 @@ export interface VerifyOptions {
   /** Prepared with the same plan. */
   readonly sink: Sink;
   readonly onRows?: (rows: number) => void;
+  readonly onEntry?: OnEntry;
   /** Students who were expected. */
   readonly roster?: readonly string[];
   readonly signal?: AbortSignal;
@@ -59,10 +62,10 @@ export async function verifyExport(options: VerifyOptions): Promise<Verification
   // Begun at once: a sink sorts while the log is read.
   const rows = begin(sink.readBack());
   try {
-    const sealed = await readSealed(options.shards, halves(options, 0));
+    const sealed = await readSealed(options.shards, { ...halves(options, 0), ...onEntryOf(options) });
     crashPoint('verify:log-read');
     const finished = sealed.finished.size;
-    const absent = options.roster ? options.roster.filter((student) => !sealed.trails.has(student)) : null;
+    const attendance = compareRoster(options.roster, sealed.trails);
     const comparer = compareRows(plan, sealed);
     const total = eventsOf(plan);
     const { onRows } = halves(options, total);
@@ -83,7 +86,7 @@ export async function verifyExport(options: VerifyOptions): Promise<Verification
       students: compared.students,
       writers: compared.writers.length,
       finished,
-      absent,
+      ...attendance,
       root,
       differences: differences.slice(0, mostNamed),
       more: differences.length > mostNamed || compared.suspects.length > mostNamed,
@@ -91,6 +94,19 @@ export async function verifyExport(options: VerifyOptions): Promise<Verification
   } finally {
     await rows.stop();
   }
+}
+
+function onEntryOf({ onEntry }: VerifyOptions) {
+  return onEntry ? { onEntry } : {};
+}
+
+function compareRoster(roster: readonly string[] | undefined, answered: ReadonlyMap<string, unknown>) {
+  if (!roster) return { absent: null, unknown: null };
+  const expected = new Set(roster);
+  return {
+    absent: roster.filter((student) => !answered.has(student)),
+    unknown: [...answered.keys()].filter((student) => !expected.has(student)).sort(),
+  };
 }
 
 /** Log and rows are each half of the way. */

@@ -6,6 +6,7 @@ import { type AttemptPlan, planText } from '../../attempt.ts';
 import type { DuckdbSettings } from '../../config.ts';
 import { crashPoint } from '../../crashpoint.ts';
 import { digestFile, renameDurably } from '../../durablefile.ts';
+import { createRetryLog } from '../../retries.ts';
 import type { Row } from '../../row.ts';
 import type { LoadedShard, Published, Sink } from '../../sink.ts';
 import { type Database, makeDatabase, openDatabase } from './database.ts';
@@ -35,6 +36,7 @@ import { checkSameTable, publishStaged, readControl } from './target.ts';
 export function createDuckdbSink(settings: DuckdbSettings, signal?: AbortSignal): Sink {
   const abort = signal ? { signal } : {};
   const spillName = `publish-${randomUUID()}`;
+  const retried = createRetryLog();
   let prepared: { plan: AttemptPlan; files: StagingFiles } | null = null;
   let database: Database | null = null;
 
@@ -53,6 +55,7 @@ export function createDuckdbSink(settings: DuckdbSettings, signal?: AbortSignal)
     const limits = limitsFor(spillName);
     if (!readOnly) await makeDatabase(settings.database, limits);
     database = await openDatabase(settings.database, { ...limits, waitMs, readOnly, ...abort });
+    if (database.waits > 0) retried.note(readOnly ? 'read back' : 'publish', 'locked', database.waits);
     return database;
   }
 
@@ -141,6 +144,7 @@ export function createDuckdbSink(settings: DuckdbSettings, signal?: AbortSignal)
         await opened.close();
       }
     },
+    retries: retried.all,
     version: async () => `DuckDB ${duckdb.version()}`,
     async close() {
       await database?.close();

@@ -156,6 +156,12 @@ export function sinkProblem(error: unknown): Problem {
   return problem(code, said, remedy, { cause: error });
 }
 
+/** For counting: the SQLSTATE, Node's code, or where there is neither what the error is judged to be. */
+export function troubleCode(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code.slice(0, 64) : postgresTrouble(error).code;
+}
+
 /** The SQLSTATE of an error, or null. */
 export function stateOf(error: unknown): string | null {
   const code = (error as { code?: unknown } | null)?.code;

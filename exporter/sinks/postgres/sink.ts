@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Problem, problem } from '#queue/problem.ts';
 import type { AttemptPlan } from '../../attempt.ts';
 import { crashPoint } from '../../crashpoint.ts';
+import { createRetryLog } from '../../retries.ts';
 import type { Row } from '../../row.ts';
 import type { LoadedShard, Sink } from '../../sink.ts';
 import { type PostgresSettings, tableFault } from './config.ts';
@@ -12,7 +13,7 @@ import { claimHolder, claimShard, freezePlan, readRecords, stagingTables } from 
 import { stagingName } from './names.ts';
 import { askServer, faultsOf, unprepared } from './preflight.ts';
 import { readSession } from './readback.ts';
-import { mayRetry, sinkProblem } from './retry.ts';
+import { mayRetry, sinkProblem, troubleCode } from './retry.ts';
 import { dropStaging, stageRows, stagingDdl } from './staging.ts';
 import { publishStaged } from './target.ts';
 
@@ -32,6 +33,7 @@ const longestPauseMs = 5_000;
 export function createPostgresSink(settings: PostgresSettings, signal?: AbortSignal): Sink {
   const { schema } = settings;
   const open = new Set<Session>();
+  const retried = createRetryLog();
   let own: Session | null = null;
   let prepared: AttemptPlan | null = null;
   let closed = false;
@@ -59,7 +61,7 @@ export function createPostgresSink(settings: PostgresSettings, signal?: AbortSig
   }
 
   /** Repeats what may be repeated. `work` is told how often it was before. */
-  async function patiently<T>(work: (tries: number) => Promise<T>): Promise<T> {
+  async function patiently<T>(step: string, work: (tries: number) => Promise<T>): Promise<T> {
     const end = performance.now() + settings.patienceSeconds * 1_000;
     for (let tries = 0; ; tries++) {
       try {
@@ -68,6 +70,7 @@ export function createPostgresSink(settings: PostgresSettings, signal?: AbortSig
         signal?.throwIfAborted();
         const pause = Math.min(firstPauseMs * 2 ** tries, longestPauseMs);
         if (closed || !mayRetry(error) || performance.now() + pause > end) throw sinkProblem(error);
+        retried.note(step, troubleCode(error));
         await sleep(pause, null, signal ? { signal } : {});
       }
     }
@@ -75,7 +78,7 @@ export function createPostgresSink(settings: PostgresSettings, signal?: AbortSig
 
   async function load(shard: number, rows: AsyncIterable<readonly Row[]>): Promise<LoadedShard> {
     const attempt = plan();
-    const session = await patiently(connected);
+    const session = await patiently('connect', connected);
     const table = stagingName(attempt.session.uid, attempt.attempt, shard);
     const claim = { shard, table, by: `${hostname()} pid ${process.pid} ${randomUUID()}` };
     const claimed = await session.transaction(async () => {
@@ -102,7 +105,7 @@ export function createPostgresSink(settings: PostgresSettings, signal?: AbortSig
       const { table, session } = wanted;
       const fault = tableFault(table);
       if (fault !== null) throw unprepared([{ what: fault, sql: null }]);
-      await patiently(async () => {
+      await patiently('prepare', async () => {
         const opened = await connected();
         const place = { schema, table, exam: session.exam };
         const faults = faultsOf(await askServer(opened, place), place);
@@ -121,9 +124,9 @@ export function createPostgresSink(settings: PostgresSettings, signal?: AbortSig
         throw source.failure() ?? sinkProblem(error);
       }
     },
-    loaded: () => patiently(async () => readRecords(await connected(), schema, plan())),
+    loaded: () => patiently('read records', async () => readRecords(await connected(), schema, plan())),
     async publish() {
-      const published = await patiently(async (retries) => {
+      const published = await patiently('publish', async (retries) => {
         const session = await connected();
         crashPoint('publish:opened');
         return { ...(await publishStaged(session, schema, plan())), retries };
@@ -134,7 +137,7 @@ export function createPostgresSink(settings: PostgresSettings, signal?: AbortSig
     async *readBack() {
       const { table, session } = plan();
       // Of its own: whoever stops reading ends the connection.
-      const opened = await patiently(openSession);
+      const opened = await patiently('read back', openSession);
       try {
         yield* readSession(opened, schema, table, session.uid);
       } catch (error) {
@@ -146,13 +149,14 @@ export function createPostgresSink(settings: PostgresSettings, signal?: AbortSig
     },
     async tidy() {
       const { uid } = plan().session;
-      await patiently(async () => {
+      await patiently('tidy', async () => {
         const session = await connected();
         await dropStaging(session, schema, await stagingTables(session, schema, uid));
       });
     },
+    retries: retried.all,
     async version() {
-      const [row] = await patiently(async () =>
+      const [row] = await patiently('version', async () =>
         (await connected()).rows<{ version: string }>(`SELECT current_setting('server_version') AS version`),
       );
       return `PostgreSQL ${row!.version}`;
