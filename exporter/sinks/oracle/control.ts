@@ -35,27 +35,38 @@ export async function freezePlan(session: Session, tablespace: string | null, pl
   const { uid, exam } = plan.session;
   const text = planText(plan);
   const digest = hash('sha256', text, 'hex');
-  await insertOnce(
-    session,
-    `INSERT INTO ${control(session, 'exports')} ("SESSION_UID", "EXAM", "STATE") VALUES (:1, :2, 'STAGING')`,
-    [uid, exam],
-  );
-  await insertOnce(
-    session,
-    `INSERT INTO ${control(session, 'attempts')} ("SESSION_UID", "ATTEMPT", "PLAN_DIGEST", "PLAN", "BEGUN_AT")
-     VALUES (:1, :2, :3, :4, ${nowUtc})`,
-    [uid, plan.attempt, digest, text],
-  );
-  const [row] = await session.rows<{ digest: string }>(
-    `SELECT "PLAN_DIGEST" AS "digest" FROM ${control(session, 'attempts')} WHERE "SESSION_UID" = :1 AND "ATTEMPT" = :2`,
-    [uid, plan.attempt],
-  );
-  if (row?.digest === digest) return;
+  if ((await frozenDigest(session, plan)) === null) {
+    // Looked at before: an INSERT might wait for a publisher who has the row.
+    const known = `SELECT 1 AS "n" FROM ${control(session, 'exports')} WHERE "SESSION_UID" = :1`;
+    if ((await session.rows(known, [uid])).length === 0) {
+      await insertOnce(
+        session,
+        `INSERT INTO ${control(session, 'exports')} ("SESSION_UID", "EXAM", "STATE") VALUES (:1, :2, 'STAGING')`,
+        [uid, exam],
+      );
+    }
+    await insertOnce(
+      session,
+      `INSERT INTO ${control(session, 'attempts')} ("SESSION_UID", "ATTEMPT", "PLAN_DIGEST", "PLAN", "BEGUN_AT")
+       VALUES (:1, :2, :3, :4, ${nowUtc})`,
+      [uid, plan.attempt, digest, text],
+    );
+  }
+  if ((await frozenDigest(session, plan)) === digest) return;
   throw problem(
     'attempt_changed',
     `attempt ${plan.attempt} was begun with another plan than this one (${controlTables.attempts} holds it)`,
     'An attempt keeps its plan: what was changed in the session is for a new attempt, with the next number.',
   );
+}
+
+/** Of the plan that whoever came first wrote; null: nobody has. */
+async function frozenDigest(session: Session, plan: AttemptPlan): Promise<string | null> {
+  const [row] = await session.rows<{ digest: string }>(
+    `SELECT "PLAN_DIGEST" AS "digest" FROM ${control(session, 'attempts')} WHERE "SESSION_UID" = :1 AND "ATTEMPT" = :2`,
+    [plan.session.uid, plan.attempt],
+  );
+  return row?.digest ?? null;
 }
 
 async function makeControl(session: Session, tablespace: string | null): Promise<void> {

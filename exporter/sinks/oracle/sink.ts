@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isProblem, type Problem, problem } from '#queue/problem.ts';
 import type { AttemptPlan } from '../../attempt.ts';
 import { crashPoint } from '../../crashpoint.ts';
+import { createRetryLog } from '../../retries.ts';
 import type { Row } from '../../row.ts';
 import type { LoadedShard, Sink } from '../../sink.ts';
 import { type OracleSettings, tableFault } from './config.ts';
@@ -35,6 +36,7 @@ const lockPatience = 10;
  */
 export function createOracleSink(settings: OracleSettings, signal?: AbortSignal): Sink {
   const open = new Set<Session>();
+  const retried = createRetryLog();
   let own: Session | null = null;
   let prepared: AttemptPlan | null = null;
   let closed = false;
@@ -67,7 +69,7 @@ export function createOracleSink(settings: OracleSettings, signal?: AbortSignal)
   }
 
   /** Repeats what may be repeated. `work` is told how often it was before. */
-  async function patiently<T>(work: (tries: number) => Promise<T>): Promise<T> {
+  async function patiently<T>(step: string, work: (tries: number) => Promise<T>): Promise<T> {
     const begun = performance.now();
     for (let tries = 0; ; tries++) {
       try {
@@ -78,6 +80,7 @@ export function createOracleSink(settings: OracleSettings, signal?: AbortSignal)
         const end = begun + settings.patienceSeconds * 1_000 * factor;
         const pause = Math.min(firstPauseMs * 2 ** tries, longestPauseMs) * (0.75 + Math.random() / 2);
         if (closed || !mayRetry(error) || performance.now() + pause > end) throw sinkProblem(error, settings.user);
+        retried.note(step, codeOf(error) ?? errorClassOf(error).code);
         await sleep(pause, null, signal ? { signal } : {});
       }
     }
@@ -85,7 +88,7 @@ export function createOracleSink(settings: OracleSettings, signal?: AbortSignal)
 
   async function load(shard: number, rows: AsyncIterable<readonly Row[]>): Promise<LoadedShard> {
     const attempt = plan();
-    const session = await patiently(connected);
+    const session = await patiently('connect', connected);
     const table = stagingName(attempt.session.uid, attempt.attempt, shard);
     const claim = { shard, table, by: `${hostname()} pid ${process.pid} ${randomUUID()}` };
     if (!(await claimShard(session, attempt, claim))) return loadedBefore(session, attempt, shard);
@@ -114,7 +117,7 @@ export function createOracleSink(settings: OracleSettings, signal?: AbortSignal)
     async prepare(wanted) {
       const fault = tableFault(wanted.table);
       if (fault !== null) throw unprepared([{ what: fault, sql: null }]);
-      await patiently(async () => {
+      await patiently('prepare', async () => {
         const session = await connected();
         const place = placeOf(session, wanted.table);
         const faults = faultsOf(await askServer(session, place), place);
@@ -133,9 +136,9 @@ export function createOracleSink(settings: OracleSettings, signal?: AbortSignal)
         throw source.failure() ?? sinkProblem(error, settings.user, `loading shard ${shard}`);
       }
     },
-    loaded: () => patiently(async () => readRecords(await connected(), plan())),
+    loaded: () => patiently('read records', async () => readRecords(await connected(), plan())),
     async publish() {
-      const published = await patiently(async (retries) => {
+      const published = await patiently('publish', async (retries) => {
         const session = await connected();
         crashPoint('publish:opened');
         const place = placeOf(session, plan().table);
@@ -147,7 +150,7 @@ export function createOracleSink(settings: OracleSettings, signal?: AbortSignal)
     async *readBack() {
       const { table, session } = plan();
       // Of its own: whoever stops reading ends the connection.
-      const opened = await patiently(openSession);
+      const opened = await patiently('read back', openSession);
       try {
         yield* readSession(opened, placeOf(opened, table).owner, table, session.uid);
       } catch (error) {
@@ -159,14 +162,15 @@ export function createOracleSink(settings: OracleSettings, signal?: AbortSignal)
     },
     async tidy() {
       const { table, session } = plan();
-      await patiently(async () => {
+      await patiently('tidy', async () => {
         const own = await connected();
         await dropStaging(own, await stagingTables(own, session.uid));
         if (placeOf(own, table).owner === own.user) await gatherStatistics(own, table);
       });
     },
+    retries: retried.all,
     async version() {
-      return patiently(async () => {
+      return patiently('version', async () => {
         const session = await connected();
         const forced = (await askDatabase(session))?.forceLogging === true ? ', FORCE LOGGING' : '';
         const expires = session.warning?.includes(passwordExpires) === true ? ', the password expires soon' : '';
