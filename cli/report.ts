@@ -6,12 +6,13 @@ import { examples } from './examples.ts';
 import { exitCodes } from './exitcodes.ts';
 import { openFolder } from './folder.ts';
 import { isJson, type JsonOptions, jsonOption } from './jsonoption.ts';
-import { json, line } from './output.ts';
+import { json, line, note } from './output.ts';
 import { isOnCluster, type PlaceOptions, placeOptions } from './place.ts';
 import { untilStopped } from './signals.ts';
 
 interface Options extends PlaceOptions, JsonOptions {
   readonly target?: string;
+  readonly html?: string;
 }
 
 /** `untradex report`: the report of the export, as the publisher wrote it. */
@@ -23,6 +24,7 @@ export function registerReport(program: Command): void {
         'from the volume that it was written to.',
     )
     .argument('<name>', 'the session')
+    .option('--html <file>', 'write it as a page for people, which needs nothing else')
     .option('--target <file>', "instead of --data: an exporter's configuration, as Jobs in a cluster get it");
   jsonOption(command, 'print it as it was written, JSON').action(async (name: string, options: Options) => {
     process.exitCode = await untilStopped((signal) => showReport(name, options, signal));
@@ -30,6 +32,7 @@ export function registerReport(program: Command): void {
   examples(command, [
     'untradex report algebra --data exam',
     'untradex report algebra --data exam --json | jq .rowsPerSecond',
+    'untradex report algebra --data exam --html report.html',
     'kubectl untradex report algebra -n maths',
     'kubectl untradex report algebra -n maths -o json > report.json',
   ]);
@@ -37,12 +40,20 @@ export function registerReport(program: Command): void {
 
 async function showReport(name: string, options: Options, signal: AbortSignal): Promise<number> {
   const report = await reportOf(name, options, signal);
+  if (options.html !== undefined) await writeHtml(options.html, report);
   if (isJson(options)) json(report);
-  else {
+  else if (options.html === undefined) {
     const { reportTable } = await import('#exporter/reporttable.ts');
     line(reportTable(report));
   }
   return report.verified ? exitCodes.ok : exitCodes.failed;
+}
+
+/** The page that the publisher wrote beside its report, byte for byte, when this is the same version. */
+async function writeHtml(path: string, report: Report): Promise<void> {
+  const { writePage } = await import('#exporter/report/page.ts');
+  await writePage(path, report);
+  note(`wrote ${path}`);
 }
 
 async function reportOf(name: string, options: Options, signal: AbortSignal): Promise<Report> {

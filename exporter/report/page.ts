@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
 import { dirname } from 'node:path';
+import { type Problem, problem } from '#queue/problem.ts';
 import { makePrivateFolder, replaceFile } from '../durablefile.ts';
-import type { Report } from '../report.ts';
+import { type Report, reportFormat } from '../report.ts';
 import { auditSection } from './auditsection.ts';
 import { exportSection } from './exportsection.ts';
 import { figure } from './figure.ts';
@@ -68,8 +69,20 @@ ${none}${plots.map(figure)}${samples}
 </section>`;
 }
 
-/** Writes the page, whole or not at all. */
+/**
+ * Writes the page, whole or not at all, for its owner only: it names students.
+ * @throws Problem `report_format` when the report has another format than those that this version writes
+ */
 export async function writePage(path: string, report: Report): Promise<void> {
+  if (report.format !== reportFormat) throw otherFormat(report.format);
   await makePrivateFolder(dirname(path));
   await replaceFile(path, reportPage(report));
+}
+
+function otherFormat(format: unknown): Problem {
+  return problem(
+    'report_format',
+    `the report has format ${String(format)}, and this version makes pages of format ${reportFormat}`,
+    'Make the page with the version of Untradex that wrote the report, or export again, which proves the rows and writes a new one.',
+  );
 }
