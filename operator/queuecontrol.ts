@@ -59,6 +59,12 @@ export interface QueueOutcome {
 const readyMs = 3_000;
 
 /**
+ * How long a new connection is waited for when a shard is looked at: a process that has just begun to lead would
+ * otherwise tell that no shard can be reached, and take it back a moment later.
+ */
+const connectMs = 1_500;
+
+/**
  * Makes the control over the shards of one session.
  *
  * A shard's birth: `init` writes who it is (answered `made`, or `same` when a crash came between), then the session
@@ -93,7 +99,7 @@ export function createQueueControl(changed: () => void): QueueControl {
     const shards = await Promise.all(
       observed.identity.shards.map(async ({ shard, born, incarnation }): Promise<ShardFacts> => {
         const open = born || initialised.has(incarnation);
-        const facts = (open ? await linkTo(observed, shard)?.observe() : null) ?? unknownShard(shard);
+        const facts = (open ? await look(observed, shard) : null) ?? unknownShard(shard);
         if (born) return facts;
         const isWrong = facts.phase === 'refused' || facts.phase === 'broken';
         const fault = initFaults.get(shard) ?? (isWrong ? facts.fault : null);
@@ -103,6 +109,14 @@ export function createQueueControl(changed: () => void): QueueControl {
     const times = shards.map((shard) => shard.time);
     const told = times.filter((time) => time !== null);
     return { shards, now: told.length === times.length && told.length > 0 ? Math.min(...told) : null };
+  }
+
+  async function look(observed: Observed, shard: number): Promise<ShardFacts | null> {
+    const isFirst = !links.has(shard);
+    const link = linkTo(observed, shard);
+    // What keeps it from being ready is what `observe` tells.
+    if (isFirst) await link?.ready(connectMs).catch(() => undefined);
+    return link === null ? null : link.observe();
   }
 
   /** True when the shard may be recorded as born. */
