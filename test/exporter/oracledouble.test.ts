@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import oracledb from 'oracledb';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { makeCertificate } from '#test/support/certificate.ts';
 import { startOracle, type TestOracle } from '#test/support/oracle.ts';
 import { connectTo, makeTable, type OracleTarget, oracleKinds, oracleTarget } from '#test/support/oracletarget.ts';
+import { startProgram } from '#test/support/process.ts';
+import { tmpFolder } from '#test/support/tmp.ts';
 import { until } from '#test/support/until.ts';
 
 // What the double does that a real Oracle does as well, by the unmodified driver; and what only a double can do. The
@@ -330,6 +333,32 @@ describe.each(oracleKinds)('oracle, %s', (kind) => {
       await expect(connection.execute(`INSERT INTO ${table} VALUES (1)`)).rejects.toEqual(code(947));
     });
 
+    test('an error says what it is about, as Oracle does', async () => {
+      const [table, connection] = [await keyed(), await connect()];
+      const place = `"${target.schema}"."${table}"`;
+      const says = async (statement: string, text: string) =>
+        expect(connection.execute(statement)).rejects.toMatchObject({ message: expect.stringContaining(text) });
+      await connection.execute(`INSERT INTO ${table} (ID) VALUES (1)`);
+      await says(
+        `INSERT INTO ${table} (ID) VALUES (1)`,
+        `ORA-00001: unique constraint (${target.schema}.${table}_PK) violated`,
+      );
+      await says(`INSERT INTO ${table} (WHAT) VALUES ('a')`, `ORA-01400: cannot insert NULL into (${place}."ID")`);
+      await says(`UPDATE ${table} SET ID = NULL`, `ORA-01407: cannot update (${place}."ID") to NULL`);
+      const long = `ORA-12899: value too large for column ${place}."WHAT" (actual: 101, maximum: 100)`;
+      await says(`INSERT INTO ${table} VALUES (2, '${'x'.repeat(101)}')`, long);
+      await says(`SELECT "no such" FROM ${table}`, 'ORA-00904: "no such": invalid identifier');
+    });
+
+    test('times are computed from numbers, and told as text', async () => {
+      const [table, connection] = [await make('(T TIMESTAMP(3))'), await connect()];
+      const times = [0, 1_761_438_600_123, 253_402_300_799_999];
+      const time = `TIMESTAMP '1970-01-01 00:00:00' + NUMTODSINTERVAL(:1 * 0.001, 'SECOND')`;
+      for (const ms of times) await connection.execute(`INSERT INTO ${table} SELECT ${time} FROM DUAL`, [ms]);
+      const text = `SELECT TO_CHAR(T, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') FROM ${table} ORDER BY T`;
+      expect(await rowsOf(connection, text)).toEqual(times.map((ms) => [new Date(ms).toISOString()]));
+    });
+
     test('the dictionary knows columns, keys, indexes and how a table is stored', async () => {
       const table = await make(
         `(ID NUMBER(10), Z TIMESTAMP(3) WITH TIME ZONE DEFAULT SYSTIMESTAMP NOT NULL, S VARCHAR2(10 CHAR), L CLOB,
@@ -362,6 +391,7 @@ describe.each(oracleKinds)('oracle, %s', (kind) => {
       expect(set).toEqual(['AL32UTF8']);
       await connection.execute(`INSERT INTO ${table} (ID) VALUES (1)`);
       await connection.execute(`BEGIN DBMS_STATS.GATHER_TABLE_STATS(ownname => USER, tabname => '${table}'); END;`);
+      await connection.execute('BEGIN DBMS_STATS.GATHER_TABLE_STATS(:1, :2); END;', [target.schema, `"${table}"`]);
       expect(await rowsOf(connection, 'SELECT NUM_ROWS FROM USER_TABLES WHERE TABLE_NAME = :1', [table])).toEqual([
         [1],
       ]);
@@ -689,6 +719,20 @@ describe('the double of Oracle', () => {
     const again = await startOracle({ database, port });
     const later = await connect(again);
     expect(await rowsOf(later, 'SELECT COUNT(*) FROM T')).toEqual([[3]]);
+  });
+
+  test('runs as a process of its own, with its rows in a file', async () => {
+    const file = join(tmpFolder('oracle'), 'rows');
+    const program = startProgram({ argv: [process.execPath, 'test/support/oracle/main.ts', '--file', file] });
+    type Line = { connectString: string; user: string; password: string };
+    const { connectString, user, password } = await program.line<Line>(() => true, 'where it is');
+    const connection = await connectTo({ connectString, user, password, schema: user, double: null });
+    await connection.execute('CREATE TABLE T (ID NUMBER)');
+    await connection.directPathLoad(user, 'T', ['ID'], [[1], [2]]);
+    expect(await rowsOf(connection, 'SELECT COUNT(*) FROM T')).toEqual([[2]]);
+    await connection.close();
+    program.kill('SIGTERM');
+    expect(await program.ended()).toEqual({ code: 0, signal: null });
   });
 
   test('speaks TLS', async () => {

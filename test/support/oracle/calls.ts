@@ -188,7 +188,7 @@ function password(wire: Wire, reader: TtcReader, to: TtcWriter): void {
 }
 
 function sessionOf({ session }: Wire): Session {
-  if (session === null) throw oraError(1012, 'not logged on');
+  if (session === null) throw oraError(1012);
   return session;
 }
 
@@ -204,7 +204,7 @@ function lob(wire: Wire, reader: TtcReader, to: TtcWriter): void {
 
 function cursorOf({ cursors }: Wire, id: number): OpenCursor {
   const cursor = cursors.get(id);
-  if (cursor === undefined) throw oraError(1001, 'invalid cursor');
+  if (cursor === undefined) throw oraError(1001);
   return cursor;
 }
 
@@ -279,7 +279,7 @@ async function runCursor(
 
 function sendRows(wire: Wire, to: TtcWriter, id: number, count: number): void {
   const cursor = cursorOf(wire, id);
-  if (cursor.rows === null) throw oraError(1002, 'fetch out of sequence');
+  if (cursor.rows === null) throw oraError(1002);
   const rows = cursor.rows.read(count);
   const types = cursor.types ?? cursor.rows.columns.map(({ type }) => wireTypeOf(type));
   rowData(to, rows, types, (value) => wire.lobs.keep(value));
@@ -306,7 +306,7 @@ async function prepare(wire: Wire, to: TtcWriter, names: ReturnType<typeof readP
 
 function loadOf({ loads }: Wire, id: number): Load {
   const found = loads.get(id);
-  if (found === undefined) throw oraError(1001, 'invalid cursor');
+  if (found === undefined) throw oraError(1001);
   return found;
 }
 

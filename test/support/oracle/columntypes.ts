@@ -52,8 +52,7 @@ export function columnType(text: string): ColumnType | null {
       return type('NUMBER', 'NUMBER(38,0)', { precision: 38 });
     case 'VARCHAR2':
     case 'VARCHAR':
-      if (size === null || size < 1 || size > mostTextBytes)
-        throw oraError(910, 'specified length too long for its datatype');
+      if (size === null || size < 1 || size > mostTextBytes) throw oraError(910);
       return type('VARCHAR2', `VARCHAR2(${size} ${unit ?? 'BYTE'})`, { length: size, chars: unit === 'CHAR' });
     case 'CHAR':
       return type('CHAR', `CHAR(${size ?? 1} ${unit ?? 'BYTE'})`, { length: size ?? 1, chars: unit === 'CHAR' });

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { newWire, type Request, readRequest, transaction } from './calls.ts';
 import { closeSession, type Database } from './database.ts';
 import type { Fault, Faults, Message } from './faults.ts';
-import { fromSqlite, isOraError, type OraError, oraError } from './oraerror.ts';
+import { fromSqlite, isOraError, type OraError, oraError, wantedError } from './oraerror.ts';
 import {
   dataPackets,
   packet,
@@ -112,7 +112,7 @@ export function serveConnection(options: ConnectionOptions): Connection {
     const { what, sql } = isOraError(request) ? { what: 'execute' as const } : request;
     const fault = faults.strike(note({ connection: id, what, ...(sql === undefined ? {} : { sql }) }));
     const when = fault?.when ?? 'before';
-    const error = fault?.ora === undefined ? null : oraError(fault.ora, fault.message);
+    const error = fault?.ora === undefined ? null : wantedError(fault.ora, fault.message);
     if (fault !== null && when === 'before' && !(await survives(fault))) return;
     const outcome =
       (when === 'before' ? error : null) ?? (isOraError(request) ? request : await outcomeOf(request, reader));

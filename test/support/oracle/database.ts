@@ -21,12 +21,14 @@ export interface Database {
   caller: Session | null;
 }
 
-export function createDatabase(facts: Partial<Facts>): Database {
+/** @param file where SQLite keeps it meanwhile, for more than memory holds; it is not read again */
+export function createDatabase(facts: Partial<Facts>, file = ':memory:'): Database {
   const database: Database = {
-    sqlite: new DatabaseSync(':memory:'),
+    sqlite: new DatabaseSync(file),
     facts: { ...defaultFacts, ...facts },
     ...{ tables: new Map(), sessions: new Map(), users: new Map(), nextId: 1, caller: null },
   };
+  database.sqlite.exec('PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF');
   addFunctions(database.sqlite, () => database.caller!);
   return database;
 }
@@ -45,7 +47,7 @@ export function openSession(database: Database, user: string, zoneMinutes: numbe
 export function closeSession(database: Database, session: Session): void {
   if (session.gone) return;
   session.gone = true;
-  session.interrupt?.(oraError(1012, 'not logged on'));
+  session.interrupt?.(oraError(1012));
   database.sessions.delete(session.id);
   endTransaction(database.sqlite, session, false);
 }
@@ -57,7 +59,7 @@ export function findTable(database: Database, session: Session, { schema, name }
 /** ORA-00942 when there is none, ORA-12838 when this transaction has appended to it. */
 export function tableFor(database: Database, session: Session, name: Name): Table {
   const table = findTable(database, session, name);
-  if (table === null) throw oraError(942, `"${name.schema ?? session.schema}"."${name.name}"`);
+  if (table === null) throw oraError(942);
   if (session.appended.has(table)) throw oraError(12838);
   return table;
 }

@@ -45,7 +45,7 @@ const definitions: readonly (readonly [readonly string[], Statement])[] = [
 function createTable(database: Database, session: Session, reader: TokenReader): void {
   const { schema, name } = reader.name();
   const owner = schema ?? session.schema;
-  if (!database.users.has(owner)) throw oraError(1918, `user '${owner}' does not exist`);
+  if (!database.users.has(owner)) throw oraError(1918, owner);
   if (database.tables.has(`${owner}.${name}`)) throw oraError(955);
   const body = reader.peek()?.text === '(' ? readBody(reader.parenthesis()) : null;
   let before = '';
@@ -60,7 +60,7 @@ function createTable(database: Database, session: Session, reader: TokenReader):
     body?.columns ??
     query?.columns.map(({ name: column, type, nullable }) => ({ name: column, type, nullable, byDefault: null })) ??
     [];
-  if (columns.length === 0) throw oraError(906, 'missing left parenthesis');
+  if (columns.length === 0) throw oraError(906);
   const table: Table = {
     owner,
     name,
@@ -149,7 +149,7 @@ function readColumn(reader: TokenReader, constraints: Wanted[]): Column {
   if (reader.accept('WITH', 'LOCAL', 'TIME', 'ZONE')) text += ' WITH LOCAL TIME ZONE';
   else if (reader.accept('WITH', 'TIME', 'ZONE')) text += ' WITH TIME ZONE';
   const type = columnType(text.replace(' , ', ','));
-  if (type === null) throw oraError(902, `the double knows no type ${text}`);
+  if (type === null) throw oraError(902, `type ${text}`);
   let byDefault: string | null = null;
   let nullable = true;
   while (!reader.done()) {
@@ -167,8 +167,7 @@ function readColumn(reader: TokenReader, constraints: Wanted[]): Column {
       nullable = false;
     else if (!reader.accept('NULL') && !reader.accept('ENABLE')) {
       const constraint = readConstraint(reader, name);
-      if (constraint === null)
-        throw oraError(900, `the double does not understand ${reader.peek()!.text} of column ${name}`);
+      if (constraint === null) throw oraError(900, `${reader.peek()!.text} of column ${name}`);
       constraints.push(constraint);
     }
   }
@@ -249,8 +248,9 @@ function alterTable(database: Database, session: Session, reader: TokenReader): 
   else if (reader.accept('LOGGING')) table.logging = true;
   else {
     reader.expect('ADD');
-    const constraint = readConstraint(reader.accept('(') ? reader : reader, null);
-    if (constraint === null) throw oraError(900, 'the double adds nothing but constraints to a table');
+    reader.accept('(');
+    const constraint = readConstraint(reader, null);
+    if (constraint === null) throw oraError(900, 'ALTER TABLE adds nothing but constraints');
     addConstraint(database, session, table, constraint);
   }
 }

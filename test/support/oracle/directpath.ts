@@ -31,14 +31,14 @@ export function loadRows(session: Session, { table, columns, rows }: Load, value
     columns.map((column, i) => {
       const name = `"${table.owner}"."${table.name}"."${column.name}"`;
       const value = stored(row[i]!, column.type, name, session.zoneMinutes);
-      if (value === null && !column.nullable) throw oraError(1400, `into (${name})`);
+      if (value === null && !column.nullable) throw oraError(1400, `(${name})`);
       return value;
     }),
   );
   const omitted = table.columns.find(
     ({ name, nullable, byDefault }) => !nullable && byDefault === null && !columns.some((one) => one.name === name),
   );
-  if (omitted !== undefined) throw oraError(1400, `into ("${table.owner}"."${table.name}"."${omitted.name}")`);
+  if (omitted !== undefined) throw oraError(1400, `("${table.owner}"."${table.name}"."${omitted.name}")`);
   for (const row of checked) rows.push(row);
 }
 

@@ -314,8 +314,7 @@ function replace(
     });
   } catch (thrown) {
     const error = fromSqlite(thrown);
-    if (isOraError(error) && error.ora === 1400)
-      throw oraError(1407, error.message.slice(error.message.indexOf('(')).replace('into ', ''));
+    if (isOraError(error) && error.ora === 1400) throw oraError(1407, error.message.slice(error.message.indexOf('(')));
     throw error;
   }
 }

@@ -37,7 +37,7 @@ export interface Fault {
   readonly ora?: number;
   readonly drop?: boolean;
   readonly stall?: boolean;
-  /** Of the error; Oracle's own text when left out. */
+  /** Of the error, behind its code; Oracle's own text when left out. */
   readonly message?: string;
   /** With `drop`: the server does not notice, and the session keeps its transaction and its locks until it is killed. */
   readonly lingers?: boolean;

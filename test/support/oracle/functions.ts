@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
-import { columnType, momentOf, readNumber, stored, type Value } from './columntypes.ts';
+import { columnType, momentOf, stored, type Value } from './columntypes.ts';
 import { oraError } from './oraerror.ts';
 
 /** Who runs the statement that is running: SQLite runs one at a time. */
@@ -10,14 +9,6 @@ export interface Caller {
   readonly schema: string;
   readonly zoneMinutes: number;
 }
-
-const hashNames: Readonly<Record<string, string>> = {
-  SHA1: 'sha1',
-  SHA256: 'sha256',
-  SHA384: 'sha384',
-  SHA512: 'sha512',
-  MD5: 'md5',
-};
 
 /** Oracle's functions that SQLite lacks, and `stored_as`, which makes a value fit a column. */
 export function addFunctions(sqlite: DatabaseSync, caller: () => Caller): void {
@@ -42,33 +33,6 @@ export function addFunctions(sqlite: DatabaseSync, caller: () => Caller): void {
     return formatted(String(value), String(format));
   });
   add('moved_by', (time, count, unit) => (count === null ? null : movedBy(String(time), Number(count), String(unit))));
-  add('to_number', (value) => (value === null ? null : readNumber(String(value))));
-  add('nvl2', (value, some, none) => (value === null || value === '' ? none! : some!));
-  add('decode', (value, ...cases) => {
-    for (let i = 0; i + 1 < cases.length; i += 2) if (cases[i] === value) return cases[i + 1]!;
-    return cases.length % 2 === 1 ? cases.at(-1)! : null;
-  });
-  add('mod', (a, b) =>
-    a === null || b === null ? null : Number(b) === 0 ? a! : readNumber(String(Number(a) % Number(b))),
-  );
-  add('greatest', (...values) => extreme(values, 1));
-  add('least', (...values) => extreme(values, -1));
-  add('standard_hash', (value, name) =>
-    createHash(hashNames[String(name ?? 'SHA1').toUpperCase()] ?? 'sha1')
-      .update(bytesOf(value!))
-      .digest(),
-  );
-  add(
-    'ora_hash',
-    (value, most) =>
-      BigInt(createHash('md5').update(bytesOf(value!)).digest().readUInt32BE(0)) %
-      (BigInt(Number(most ?? 4_294_967_295)) + 1n),
-  );
-  add('lob_compare', (a, b) => (a === null || b === null ? null : BigInt(Buffer.compare(bytesOf(a!), bytesOf(b!)))));
-  add('lob_substr', (lob, count, from) => {
-    const start = Number(from ?? 1) - 1;
-    return lob === null ? null : String(lob).slice(start, start + Number(count ?? 32_767));
-  });
 }
 
 /** A time in a format of these elements. */
@@ -85,18 +49,9 @@ function formatted(time: string, format: string): string {
 /** A time and an interval, to the millisecond: what SQLite computes has no more. */
 function movedBy(time: string, count: number, unit: string): string {
   const seconds = { DAY: 86_400, HOUR: 3_600, MINUTE: 60, SECOND: 1 }[unit];
-  if (seconds === undefined) throw oraError(1760, 'illegal argument for function');
+  if (seconds === undefined) throw oraError(1760);
   const from = Date.parse(`${time.slice(0, 10)}T${time.slice(11, 23)}Z`);
   return momentOf(from + Math.round(count * seconds * 1_000)).slice(0, -1);
-}
-
-function extreme(values: readonly Value[], sign: 1 | -1): Value {
-  if (values.includes(null)) return null;
-  return values.reduce((best, value) => ((value! > best! ? 1 : -1) === sign ? value : best));
-}
-
-function bytesOf(value: Value): Uint8Array {
-  return value instanceof Uint8Array ? value : Buffer.from(String(value ?? ''));
 }
 
 function context(name: string, { id, user, schema }: Caller): Value {

@@ -31,7 +31,7 @@ export function createLobs() {
   }
   const find = (where: Buffer): Lob => {
     const lob = kept.get(where.readUInt32BE(16));
-    if (lob === undefined) throw oraError(22275, 'invalid LOB locator specified');
+    if (lob === undefined) throw oraError(22275);
     return lob;
   };
   return {
@@ -52,7 +52,7 @@ export function createLobs() {
       else if (request.operation === operation.length) amount = find(where).length;
       else if (request.operation === operation.chunkSize) amount = chunkBytes;
       else if (request.operation !== operation.open && request.operation !== operation.close) {
-        throw oraError(3001, `unimplemented feature: LOB operation ${request.operation}`);
+        throw oraError(3001, `LOB operation ${request.operation}`);
       }
       to.u8(8).raw(where);
       if (request.operation === operation.createTemporary) to.ub(873).u8(0);

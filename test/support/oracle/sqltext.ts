@@ -59,7 +59,7 @@ export function tokenReader(tokens: readonly Token[]) {
     },
     identifier(): string {
       const token = reader.next();
-      if (token.kind !== 'word' && token.kind !== 'quoted') throw oraError(903, `a name expected at ${token.text}`);
+      if (token.kind !== 'word' && token.kind !== 'quoted') throw oraError(903);
       if (Buffer.byteLength(token.text) > 128) throw oraError(972);
       return token.text;
     },
@@ -116,19 +116,13 @@ const words: Readonly<Record<string, string>> = {
   NVL: 'IFNULL',
   TO_CLOB: '',
   LENGTHB: 'OCTET_LENGTH',
-  RAWTOHEX: 'HEX',
-  HEXTORAW: 'UNHEX',
+  GREATEST: 'MAX',
+  LEAST: 'MIN',
   SYSTIMESTAMP: 'systimestamp()',
   CURRENT_TIMESTAMP: 'systimestamp()',
   SYSDATE: 'localtime_of_session()',
   LOCALTIMESTAMP: 'localtime_of_session()',
   USER: 'session_user()',
-};
-
-const packaged: Readonly<Record<string, string>> = {
-  GETLENGTH: 'LENGTH',
-  COMPARE: 'lob_compare',
-  SUBSTR: 'lob_substr',
 };
 
 /** An expression or query in SQLite's words. */
@@ -155,7 +149,7 @@ export function translate(tokens: readonly Token[], resolve: Resolve): Translate
         for (const [alias, query] of interval.tables) tables.set(alias, query);
         out.push(`moved_by(${time}, ${interval.text})`);
       }
-    } else if (reader.accept('DBMS_LOB', '.')) out.push(packaged[reader.peek()!.text] ?? 'DBMS_LOB.', skip(reader));
+    } else if (reader.accept('DBMS_LOB', '.', 'GETLENGTH')) out.push('LENGTH');
     else {
       const found = before === '.' ? null : named(reader, resolve);
       if (found === null) out.push(single(reader.next()));
@@ -174,11 +168,6 @@ function limit(reader: TokenReader): string {
   if (!reader.accept('ROWS')) reader.expect('ROW');
   reader.expect('ONLY');
   return `LIMIT ${count}`;
-}
-
-function skip(reader: TokenReader): string {
-  reader.next();
-  return '';
 }
 
 function named(reader: TokenReader, resolve: Resolve) {
@@ -221,7 +210,7 @@ export function withTables({ text, tables }: Translated, lead = '', more: readon
   const own = /^WITH\b/.exec(text) !== null;
   const clauses = [...tables].map(([alias, query]) => `"${alias}" AS NOT MATERIALIZED (${query})`);
   if (own) {
-    if (lead !== '' || more.length > 0) throw oraError(900, 'the double takes no WITH here');
+    if (lead !== '' || more.length > 0) throw oraError(900, 'no WITH within an INSERT');
     return `WITH ${[...clauses, text.slice(4)].join(', ')}`;
   }
   const all = [...clauses, ...more];

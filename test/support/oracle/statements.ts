@@ -4,7 +4,7 @@ import { define } from './ddl.ts';
 import { among, type Changed, hits, insert, remove, update } from './dml.ts';
 import { fromSqlite, oraError } from './oraerror.ts';
 import { type Cursor, select } from './query.ts';
-import { type Token, type TokenReader, tokenReader, tokensOf } from './sqltext.ts';
+import { byCommas, type Token, type TokenReader, tokenReader, tokensOf } from './sqltext.ts';
 import { physical, visible } from './tables.ts';
 import { endTransaction, type LockMode, lockTable, patiently, type Session } from './transactions.ts';
 
@@ -49,11 +49,11 @@ async function run(
   if (reader.accept('ROLLBACK')) return ended(database, session, false);
   if (reader.accept('SET', 'TRANSACTION')) return nothing;
   if (reader.accept('ALTER', 'SESSION', 'SET')) return alterSession(session, reader);
-  if (reader.accept('BEGIN')) return block(database, session, reader);
+  if (reader.accept('BEGIN')) return block(database, session, reader, rows[0] ?? []);
   if (define(database, session, tokens)) return nothing;
   throw oraError(
     900,
-    `the double does not understand ${tokens
+    `${tokens
       .slice(0, 3)
       .map(({ text }) => text)
       .join(' ')}`,
@@ -128,29 +128,29 @@ export function zoneMinutes(text: string): number | null {
 }
 
 /** `BEGIN DBMS_X.Y(...); END;` */
-function block(database: Database, session: Session, reader: TokenReader): Changed {
+function block(database: Database, session: Session, reader: TokenReader, row: readonly Value[]): Changed {
   const name = reader.identifier();
   reader.expect('.');
   const procedure = reader.identifier();
-  if (!name.startsWith('DBMS_')) throw oraError(6550, `the double has no ${name}.${procedure}`);
+  if (!name.startsWith('DBMS_')) throw oraError(6550, `${name}.${procedure}`);
   const inside = reader.peek()?.text === '(' ? reader.parenthesis() : [];
   reader.expect(';', 'END', ';');
-  if (procedure === 'GATHER_TABLE_STATS') count(database, session, inside);
+  if (procedure === 'GATHER_TABLE_STATS') count(database, session, inside, row);
   return nothing;
 }
 
-function count(database: Database, session: Session, tokens: readonly Token[]): void {
-  const strings = tokens.filter(({ kind }) => kind === 'string').map(({ text }) => text);
-  const at = (name: string) => tokens.findIndex(({ text }) => text === name);
-  const given = (name: string, i: number) => (at(name) === -1 ? strings[i] : tokens[at(name) + 2]?.text);
-  const [first, table] = [given('OWNNAME', 0), given('TABNAME', 1)];
-  const owner = first === 'USER' ? session.user : first;
-  const found = table === undefined ? null : findTable(database, session, { schema: owner ?? null, name: table });
-  if (found !== null) {
-    const { n } = database.sqlite.prepare(`SELECT count(*) AS n FROM (${visible(found, session.id)})`).get() as {
-      n: number;
-    };
-    found.counted = BigInt(n);
-  }
+function count(database: Database, session: Session, tokens: readonly Token[], row: readonly Value[]): void {
+  const values = byCommas(tokens).map((part) => {
+    const named = part[1]?.text === '=>';
+    const { kind, text } = part.at(-1)!;
+    const value = kind === 'bind' ? String(row[Number(text.slice(1)) - 1]) : text === 'USER' ? session.user : text;
+    return { name: named ? part[0]!.text : '', value: /^".*"$/.test(value) ? value.slice(1, -1) : value.toUpperCase() };
+  });
+  const given = (name: string, i: number) => (values.find((one) => one.name === name) ?? values[i])?.value ?? '';
+  const table = findTable(database, session, { schema: given('OWNNAME', 0), name: given('TABNAME', 1) });
+  if (table === null)
+    throw oraError(20000, `Unable to analyze TABLE "${given('OWNNAME', 0)}"."${given('TABNAME', 1)}"`);
+  const counted = database.sqlite.prepare(`SELECT count(*) AS n FROM (${visible(table, session.id)})`).get()!;
+  table.counted = BigInt(Number(counted.n));
   endTransaction(database.sqlite, session, true);
 }

@@ -56,6 +56,7 @@ export function lockTable(
   table: Table,
   mode: LockMode,
 ): void {
+  if (table.gone) throw oraError(942);
   for (const other of sessions.values()) {
     const theirs = other === session ? undefined : other.locks.get(table);
     if (theirs !== undefined && excludes[mode].includes(theirs)) throw blocked(other);
@@ -72,7 +73,7 @@ export function lockTable(
 export async function patiently<T>(session: Session, patience: number | null, step: () => T): Promise<T> {
   const deadline = patience === null ? null : performance.now() + patience * 1_000;
   for (;;) {
-    if (session.gone) throw oraError(1012, 'not logged on');
+    if (session.gone) throw oraError(1012);
     try {
       return step();
     } catch (error) {

@@ -60,7 +60,7 @@ export function decodeValue(type: number, form: number, bytes: Buffer | null): V
     case wireType.blob:
       return Buffer.from(bytes);
     default:
-      throw oraError(932, `the double knows no values of type ${type}`);
+      throw oraError(932, `type ${type}`);
   }
 }
 
