@@ -41,7 +41,12 @@ test('promise 23: a loader that stood still while a later attempt exported every
   await until(loading, { what: 'the first batch', timeoutMs: 10_000 });
   await loadAll(config(2));
   expect(await publish(config(2))).toMatchObject({ verified: true, attempt: 2, rows: session.total });
-  await until(() => (paused.kill('SIGCONT'), paused.exit !== null), { what: 'its end', timeoutMs: 10_000 });
+  const goOn = () => {
+    paused.kill('SIGCONT');
+    return paused.exit !== undefined;
+  };
+  // It may not stand still yet.
+  await until(goOn, { what: 'its end', timeoutMs: 10_000 });
   expect((await outcomeOf(paused)).last).toMatchObject({ kind: 'problem', code: 'staging_ambiguous' });
   expect(await publish(config(2))).toMatchObject({ verified: true, already: true, attempt: 2, rows: session.total });
 });
