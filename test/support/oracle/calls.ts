@@ -1,57 +1,14 @@
 import type { Value } from './columntypes.ts';
-import { type Database, openSession } from './database.ts';
 import { finishLoad, type Load, loadRows, prepareLoad, readPrepare, readStream } from './directpath.ts';
-import type { MessageKind } from './faults.ts';
-import { createLobs } from './lobs.ts';
-import { logon, pairs } from './logon.ts';
+import { challenge, dataTypes, password, protocol } from './login.ts';
 import { oraError } from './oraerror.ts';
 import type { TtcReader, TtcWriter } from './packets.ts';
-import type { Cursor } from './query.ts';
-import { callEnd, columnInfo, describe, fieldVersion, rowData, status } from './replies.ts';
-import { type BindType, option, readBindRows, readExecute, readPiggybacks } from './requests.ts';
-import { execute, zoneMinutes } from './statements.ts';
-import { endTransaction, inTransaction, type Session } from './transactions.ts';
+import { callEnd, columnInfo, describe, rowData, status } from './replies.ts';
+import { option, readBindRows, readExecute, readPiggybacks } from './requests.ts';
+import { execute } from './statements.ts';
+import { endTransaction } from './transactions.ts';
+import { type OpenCursor, type Request, sessionOf, transaction, type Wire } from './wire.ts';
 import { wireTypeOf } from './wirevalues.ts';
-
-/** A statement that the client may run again or fetch from. */
-interface OpenCursor {
-  readonly sql: string;
-  binds: readonly BindType[];
-  rows: Cursor | null;
-  /** As which types the rows are fetched, when the client has said so. */
-  types: readonly number[] | null;
-}
-
-/** What the functions of a connection work on. */
-export interface Wire {
-  readonly database: Database;
-  session: Session | null;
-  user: string;
-  logon: ReturnType<typeof logon> | null;
-  readonly cursors: Map<number, OpenCursor>;
-  readonly loads: Map<number, Load>;
-  readonly lobs: ReturnType<typeof createLobs>;
-  nextCursor: number;
-}
-
-type Handler = (wire: Wire, reader: TtcReader, to: TtcWriter) => Promise<void> | void;
-
-export interface Request {
-  readonly what: MessageKind;
-  readonly sql?: string;
-  readonly run: Handler;
-}
-
-export function newWire(database: Database): Wire {
-  return {
-    ...{ database, session: null, user: '', logon: null, nextCursor: 1 },
-    ...{ cursors: new Map(), loads: new Map(), lobs: createLobs() },
-  };
-}
-
-export function transaction({ session }: Wire): boolean {
-  return session !== null && inTransaction(session);
-}
 
 /** A request, read far enough to know what it is about. */
 export function readRequest(wire: Wire, reader: TtcReader): Request {
@@ -113,83 +70,6 @@ function requestOf(wire: Wire, code: number, reader: TtcReader): Request {
     default:
       throw new Error(`the double does not know function ${code}`);
   }
-}
-
-function protocol(_: Wire, __: TtcReader, to: TtcWriter): void {
-  const compiled = Buffer.alloc(46);
-  compiled[7] = fieldVersion;
-  const atRunTime = Buffer.alloc(11);
-  atRunTime.set([2, 1], 0);
-  atRunTime[6] = 4;
-  const formats = Buffer.alloc(11);
-  formats.writeUInt16BE(2_000, 9);
-  to.u8(1, 6, 0).raw(Buffer.from('x86_64/Linux 2.4.xx\0'));
-  // AL32UTF8 (873), little-endian.
-  to.u8(873 & 255, 873 >> 8, 1, 0, 0)
-    .u16(formats.length)
-    .raw(formats)
-    .bytes(compiled)
-    .bytes(atRunTime);
-}
-
-/** With the database's time zone, +00:00. */
-function dataTypes(_: Wire, __: TtcReader, to: TtcWriter): void {
-  to.u8(2, 0x80, 0, 0, 0, 60, 60, 60, 0x80, 0, 0, 0).u16(0);
-}
-
-function readLogon(reader: TtcReader): { user: string; given: Map<string, string> } {
-  reader.u8();
-  reader.ub();
-  reader.ub();
-  reader.u8();
-  const count = reader.ub();
-  reader.skip(2);
-  const user = reader.bytes()?.toString().toUpperCase() ?? '';
-  const given = new Map<string, string>();
-  for (let i = 0; i < count; i++) {
-    given.set(reader.text(), reader.text());
-    reader.ub();
-  }
-  return { user, given };
-}
-
-function challenge(wire: Wire, reader: TtcReader, to: TtcWriter): void {
-  wire.user = readLogon(reader).user;
-  wire.logon = logon(wire.database.users.get(wire.user) ?? null);
-  wire.logon.challenge(to);
-  status(to, false);
-}
-
-function password(wire: Wire, reader: TtcReader, to: TtcWriter): void {
-  const { given } = readLogon(reader);
-  const response = wire.logon?.answer(given) ?? null;
-  if (response === null) throw oraError(1017);
-  const zone = /TIME_ZONE\s*='([^']+)'/.exec(given.get('AUTH_ALTER_SESSION') ?? '')?.[1] ?? '';
-  wire.session = openSession(wire.database, wire.user, zoneMinutes(zone) ?? 0);
-  const [major = 0, minor = 0] = wire.database.facts.version.split('.').map(Number);
-  pairs(to, [
-    ['AUTH_VERSION_STRING', '- Production'],
-    ['AUTH_VERSION_NO', String(((major << 24) | (minor << 16)) >>> 0)],
-    ['AUTH_SESSION_ID', String(wire.session.id)],
-    ['AUTH_SERIAL_NUM', '1'],
-    ['AUTH_MAX_IDEN_LENGTH', '128'],
-    ['AUTH_MAX_OPEN_CURSORS', '300'],
-    ['AUTH_SC_SERVICE_NAME', 'EXAMS'],
-    ['AUTH_INSTANCENAME', 'exams'],
-    ['AUTH_DBNAME', 'EXAMS'],
-    ['AUTH_SVR_RESPONSE', response],
-  ]);
-  const { loginWarning } = wire.database.facts;
-  if (loginWarning !== null) {
-    const text = Buffer.from(oraError(loginWarning).message);
-    to.u8(15).ub(loginWarning, text.length, 0).bytes(text);
-  }
-  status(to, false);
-}
-
-function sessionOf({ session }: Wire): Session {
-  if (session === null) throw oraError(1012);
-  return session;
 }
 
 function end(wire: Wire, to: TtcWriter, commit: boolean): void {

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { newWire, type Request, readRequest, transaction } from './calls.ts';
+import { readRequest } from './calls.ts';
 import { closeSession, type Database } from './database.ts';
 import type { Fault, Faults, Message } from './faults.ts';
 import { fromSqlite, isOraError, type OraError, oraError, wantedError } from './oraerror.ts';
@@ -14,6 +14,7 @@ import {
   ttcWriter,
 } from './packets.ts';
 import { callEnd } from './replies.ts';
+import { newWire, type Request, transaction } from './wire.ts';
 
 // A connection: CONNECT, ACCEPT ─▶ protocol, data types ─▶ logon, password ─▶ requests, one at a time ─▶ its end, by
 // logoff, by a loss, or by a fault; the session's open transaction is rolled back then.

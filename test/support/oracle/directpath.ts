@@ -27,11 +27,11 @@ export async function prepareLoad(database: Database, session: Session, names: L
 
 /** Takes rows in, all or none. */
 export function loadRows(session: Session, { table, columns, rows }: Load, values: readonly Value[][]): void {
+  const names = columns.map(({ name }) => `"${table.owner}"."${table.name}"."${name}"`);
   const checked = values.map((row) =>
-    columns.map((column, i) => {
-      const name = `"${table.owner}"."${table.name}"."${column.name}"`;
-      const value = stored(row[i]!, column.type, name, session.zoneMinutes);
-      if (value === null && !column.nullable) throw oraError(1400, `(${name})`);
+    columns.map(({ type, nullable }, i) => {
+      const value = stored(row[i]!, type, names[i]!, session.zoneMinutes);
+      if (value === null && !nullable) throw oraError(1400, `(${names[i]})`);
       return value;
     }),
   );

@@ -1,5 +1,5 @@
+import type { Changed } from './change.ts';
 import type { Value } from './columntypes.ts';
-import type { Changed } from './dml.ts';
 import type { OraError } from './oraerror.ts';
 import type { TtcWriter } from './packets.ts';
 import type { ResultColumn } from './query.ts';

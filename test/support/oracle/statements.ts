@@ -1,7 +1,8 @@
+import { among, type Changed, hits, remove, update } from './change.ts';
 import type { Value } from './columntypes.ts';
 import { bindsOf, type Database, findTable, tableFor } from './database.ts';
 import { define } from './ddl.ts';
-import { among, type Changed, hits, insert, remove, update } from './dml.ts';
+import { insert } from './insert.ts';
 import { fromSqlite, oraError } from './oraerror.ts';
 import { type Cursor, select } from './query.ts';
 import { byCommas, type Token, type TokenReader, tokenReader, tokensOf } from './sqltext.ts';
