@@ -92,7 +92,13 @@ describe('patience', () => {
       ora: 54,
       times: 2,
     });
-    expect(await exportOnce(target, plan)).toMatchObject({ attempt: 1, retries: 2 });
+    const sink = target.open();
+    await sink.prepare(plan);
+    await sink.load(0, inBatches(rowsOf(plan, 0)));
+    expect(await sink.publish()).toMatchObject({ attempt: 1, retries: 2 });
+    // The report counts them by code.
+    expect(sink.retries?.()).toEqual([{ step: 'publish', code: 'ORA-00054', count: 2 }]);
+    await sink.close();
     expect(target.server.log.filter(isFinish)).toHaveLength(1);
   });
 
