@@ -17,14 +17,14 @@ export interface ContainerLogQuery {
   readonly follow: boolean;
   readonly sinceTime?: string | undefined;
   readonly tailLines?: number | undefined;
+  /** Between two looks, ms; 500 when left out. */
+  readonly pauseMs?: number | undefined;
 }
 
 export interface LogSource {
   readonly api: Api;
   readonly logs: PodLogs;
 }
-
-const pauseMs = 500;
 
 /**
  * A container's log over all its lives. Nobody tells whether lines end because the container did or because the
@@ -35,12 +35,12 @@ const pauseMs = 500;
  *                                             └─restarted▶ read the rest of the life before, then this one
  *
  * Of lives before the last one Kubernetes keeps no log, so those that came and went between two looks are lost; each
- * look is half a second after the last.
+ * look is half a second after the end of what was read.
  */
 export async function* containerLog(
   { api, logs }: LogSource,
   { uid, ...ref }: ContainerRef,
-  { follow, sinceTime, tailLines }: ContainerLogQuery,
+  { follow, sinceTime, tailLines, pauseMs = 500 }: ContainerLogQuery,
   signal: AbortSignal,
 ): AsyncGenerator<LogLine, void, undefined> {
   const position = createLogPosition();

@@ -95,6 +95,7 @@ function replyTo(sent: http.ClientRequest, { body, beforeSend }: HttpRequest): P
     sent.on('response', resolve);
     sent.on('error', reject);
     sent.on('socket', (socket) => {
+      if (!socket.listeners('error').includes(toldElsewhere)) socket.on('error', toldElsewhere);
       whenConnected(socket, () => {
         try {
           beforeSend?.();
@@ -106,6 +107,12 @@ function replyTo(sent: http.ClientRequest, { body, beforeSend }: HttpRequest): P
     });
   });
 }
+
+/**
+ * What a request or reply has heard of too. Node takes its own listener off a socket whose reply has come to its end, a
+ * moment before a request that is aborted just then destroys it with an error (Node 24.21): that would end the process.
+ */
+function toldElsewhere(): void {}
 
 function whenConnected(socket: Socket, then: () => void): void {
   const { secureConnecting } = socket as Socket & { readonly secureConnecting?: boolean };
