@@ -3,15 +3,15 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import oracledb from 'oracledb';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { type AnyOracle, anyOracle, connectTo, makeTable, oracleKinds } from '#test/support/anyoracle.ts';
 import { makeCertificate } from '#test/support/certificate.ts';
 import { startOracle, type TestOracle } from '#test/support/oracle.ts';
-import { connectTo, makeTable, type OracleTarget, oracleKinds, oracleTarget } from '#test/support/oracletarget.ts';
 import { startProgram } from '#test/support/process.ts';
 import { tmpFolder } from '#test/support/tmp.ts';
 import { until } from '#test/support/until.ts';
 
 // What the double does that a real Oracle does as well, by the unmodified driver; and what only a double can do. The
-// former also runs on a real server: see oracletarget.ts.
+// former also runs on a real server: see anyoracle.ts.
 
 const code = (errorNum: number) => expect.objectContaining({ errorNum });
 const planes = '\u007f\u0080\u07ff\u0800\ufdd0\ufeff\uffff\u{10000}\u{1f9a4}\u{2fffe}\u{e0001}\u{10ffff}';
@@ -31,9 +31,9 @@ async function count(connection: oracledb.Connection, table: string): Promise<nu
 }
 
 describe.each(oracleKinds)('oracle, %s', (kind) => {
-  let target: OracleTarget;
+  let target: AnyOracle;
   beforeAll(async () => {
-    target = await oracleTarget(kind);
+    target = await anyOracle(kind);
   });
   const connect = (more: oracledb.ConnectionAttributes = {}) => connectTo(target, more);
   const make = (body: string) => makeTable(target, body);

@@ -23,7 +23,7 @@ import { endTransaction } from './transactions.ts';
 // - No triggers, foreign keys, CHECKs, sequences, synonyms, PL/SQL, out binds, RETURNING, JSON or BOOLEAN types.
 // - No encryption by Oracle Net itself (TLS is there), wallets, proxy users, sessionless or distributed transactions.
 //
-// The same tests run on a real server when ORACLE_CONNECT_STRING is set: see ../oracletarget.ts.
+// The same tests run on a real server when ORACLE_CONNECT_STRING is set: see ../anyoracle.ts.
 
 export interface StartOracleOptions {
   /** Where rows are put that need not survive the process, for many of them; in memory when left out. */
