@@ -15,13 +15,9 @@ export function trusted(markup: string): Markup {
   return { markup };
 }
 
-/** Characters that turn the direction of what follows: a name could look like another one. */
-const turning = /[\u202A-\u202E\u2066-\u2069]/g;
-
-/** Someone's own text within a sentence: it cannot turn the direction of what is around it, nor its own unseen. */
+/** Someone's own text within a sentence: one that is written from right to left leaves what is around it alone. */
 export function foreign(text: string): Markup {
-  const shown = text.replace(turning, (sign) => `\\u${sign.charCodeAt(0).toString(16).toUpperCase()}`);
-  return html`<bdi>${shown}</bdi>`;
+  return html`<bdi>${text}</bdi>`;
 }
 
 function textOf(value: Content): string {
@@ -40,10 +36,14 @@ const entities: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
+/** Characters that turn the direction of what follows: with them a name could look like another one. */
+const turning = /[\u202A-\u202E\u2066-\u2069]/g;
+
 /** Control characters are no text in HTML: they become the sign for what cannot be shown. */
 function escaped(text: string): string {
   return text
     .toWellFormed()
     .replace(/(?![\n\t])\p{Cc}/gu, '\uFFFD')
+    .replace(turning, (sign) => `\\u${sign.charCodeAt(0).toString(16).toUpperCase()}`)
     .replace(/[&<>"']/g, (character) => entities[character]!);
 }

@@ -85,14 +85,23 @@ interface AxisScale {
   ticks(count: number): readonly (number | Date)[];
 }
 
-function xTicks({ x: kind }: Plot, scale: unknown, { height, bottom, xTicks: wanted }: Frame): Markup[] {
+/** Of a label, at the most. */
+const characterWidth = 7;
+const labelGap = 8;
+
+function xTicks({ x: kind }: Plot, scale: unknown, frame: Frame): Markup[] {
+  const { width, left, right, height, bottom, xTicks: wanted } = frame;
   const axis = scale as AxisScale;
   const ticks = axis.ticks(wanted).map(Number);
   const step = (ticks[1] ?? 0) - (ticks[0] ?? 0);
   const baseline = height - bottom;
-  return ticks.map((tick) => {
+  const labels = ticks.map((tick) => (kind === 'time' ? timeLabel(tick, step) : `${tick / 1_000} s`));
+  const longest = Math.max(...labels.map(({ length }) => length)) * characterWidth + labelGap;
+  // More ticks may come than were wished for: then each second, third, ... has a label.
+  const every = Math.ceil((ticks.length * longest) / (width - left - right + longest));
+  return ticks.map((tick, index) => {
     const at = round(axis(tick));
-    const label = kind === 'time' ? timeLabel(tick, step) : `${tick / 1_000} s`;
+    const label = index % every === 0 ? labels[index]! : '';
     return html`<path class="tick" d="M${at},${baseline}v4"/><text x="${at}" y="${baseline + 17}" text-anchor="middle">${label}</text>`;
   });
 }
