@@ -165,13 +165,17 @@ async function* stream(wire: Wire, sql: string, binds: readonly Bind[], size: nu
   const options = { ...sizes, outFormat: oracledb.OUT_FORMAT_ARRAY, fetchTypeHandler: textOfLobs(wire) };
   const { resultSet } = await busily(wire, () => connection.execute<unknown[]>(sql, [...binds], options));
   const rows: ResultSet<unknown[]> = resultSet!;
+  const read = () => busily(wire, () => rows.getRows(size));
+  let next = read();
   try {
-    for (;;) {
-      const batch = await busily(wire, () => rows.getRows(size));
-      if (batch.length === 0) return;
+    for (let batch = await next; batch.length > 0; batch = await next) {
+      // One batch ahead of whoever reads; told when it is waited for.
+      next = read();
+      next.catch(() => undefined);
       yield batch;
     }
   } finally {
+    await next.catch(() => undefined);
     if (wire.usable) await rows.close();
   }
 }

@@ -40,10 +40,10 @@ export async function stageRows(
   const { shard } = claim;
   const digest = stagedDigest();
   const load = loader(session, claim.table, loading);
-  for await (const batch of batches) {
-    const rows = batch.map((row, i) => stagedValues(row, digest.rows + i));
-    for (const row of rows) digest.add(row);
-    if (rows.length > 0) await load.put(rows);
+  for await (const rows of oneAhead(batches, (batch) => batch.map((row, i) => stagedValues(row, digest.rows + i)))) {
+    if (rows.length === 0) continue;
+    digest.add(rows);
+    await load.put(rows);
   }
   crashPoint('load:written');
   const { rows, bytes } = digest;
@@ -57,7 +57,28 @@ export async function stageRows(
   return { ...record, loadedBy };
 }
 
-/** Compares a staging table with its record, in the transaction that publishes, and locks it against changes. */
+/** Reads the next batch while the server works on this one, which shares no memory with it any more. */
+async function* oneAhead<T, U>(source: AsyncIterable<T>, convert: (batch: T) => U): AsyncGenerator<U, void, undefined> {
+  const iterator = source[Symbol.asyncIterator]();
+  let next = iterator.next();
+  try {
+    for (let { done, value } = await next; !done; { done, value } = await next) {
+      const converted = convert(value as T);
+      next = iterator.next();
+      // Told when it is waited for.
+      next.catch(() => undefined);
+      yield converted;
+    }
+  } finally {
+    await iterator.return?.();
+  }
+}
+
+/**
+ * Compares a staging table with its record, in the transaction that publishes, and locks it against changes. The rows
+ * are read as they lie, which is the order in which they were loaded, unless somebody rewrote the table: then they are
+ * read once more, sorted.
+ */
 export async function checkStaged(session: Session, plan: AttemptPlan, loaded: LoadedShard): Promise<void> {
   const name = stagingName(plan.session.uid, plan.attempt, loaded.shard);
   const table = qualified(session.user, name);
@@ -67,13 +88,15 @@ export async function checkStaged(session: Session, plan: AttemptPlan, loaded: L
     if (codeOf(error) === 'ORA-00942') throw differs(name, 'is gone');
     throw error;
   }
-  const digest = stagedDigest();
   const list = stagedColumns.map(([column]) => identifier(column)).join(', ');
-  for await (const batch of session.stream(`SELECT ${list} FROM ${table}`, [], readRows)) {
-    for (const row of batch) digest.add(row as (string | number | null)[]);
+  for (const order of ['', ' ORDER BY "POSITION"']) {
+    const digest = stagedDigest();
+    const sql = `SELECT ${list} FROM ${table}${order}`;
+    for await (const batch of session.stream(sql, [], readRows)) digest.add(batch as (string | number | null)[][]);
+    if (digest.rows !== loaded.rows) throw differs(name, `has ${digest.rows} rows, its loader wrote ${loaded.rows}`);
+    if (digest.end() === loaded.digest) return;
   }
-  if (digest.rows !== loaded.rows) throw differs(name, `has ${digest.rows} rows, its loader wrote ${loaded.rows}`);
-  if (digest.end() !== loaded.digest) throw differs(name, 'is not what its loader wrote');
+  throw differs(name, 'is not what its loader wrote');
 }
 
 function differs(table: string, how: string): Problem {
