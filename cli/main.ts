@@ -1,11 +1,12 @@
 import { Command } from 'commander';
 import { version } from '#exporter/version.ts';
+import { completionLines, isCompletion } from './completion.ts';
 import { registerDdl } from './ddl.ts';
 import { registerDemo } from './demo.ts';
 import { fail } from './failure.ts';
 import { registerFinalize } from './finalize.ts';
 import { registerLogs } from './logs.ts';
-import { forgiveClosedOutput } from './output.ts';
+import { forgiveClosedOutput, line } from './output.ts';
 import { registerPause } from './pause.ts';
 import { registerPlan } from './plan.ts';
 import { programName } from './plugin.ts';
@@ -38,7 +39,8 @@ registerPause(program);
 registerLogs(program);
 registerSupportBundle(program);
 try {
-  await program.parseAsync();
+  if (isCompletion()) for (const text of await completionLines(program, process.argv.slice(2))) line(text);
+  else await program.parseAsync();
 } catch (error) {
   fail(error, program.args[0]);
 }

@@ -49,7 +49,7 @@ function describe({ type, status, reason, message, lastTransitionTime }: Conditi
 }
 
 function acknowledgement({ ackMs }: SessionStatus): [string, string][] {
-  return ackMs === null || ackMs === undefined
+  return ackMs === null || ackMs === undefined || ackMs.count === 0
     ? []
     : [['acknowledged in', `p50 ${time(ackMs.p50)}, p99 ${time(ackMs.p99)}, max ${time(ackMs.max)}`]];
 }

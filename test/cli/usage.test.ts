@@ -27,6 +27,12 @@ describe('help', () => {
   });
 });
 
+test.each(['pause', 'resume', 'logs', 'support-bundle'])('%s --help shows examples for clusters', async (command) => {
+  const { code, stdout } = await runCli([command, '--help']);
+  expect(code).toBe(0);
+  expect(stdout).toContain('Examples:\n  $ kubectl untradex ');
+});
+
 describe('wrong use names what is wrong, on stderr alone', () => {
   test.each([
     [['demo', '--sutdents', '5'], "usage: unknown option '--sutdents'\n(Did you mean --students?)"],

@@ -1,5 +1,5 @@
-import { writeFileSync } from 'node:fs';
-import { delimiter, dirname, join } from 'node:path';
+import { symlinkSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join, resolve } from 'node:path';
 import { decodeJwt } from 'jose';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { annotationNames, objectNames } from '#operator/kubernetes/names.ts';
@@ -60,6 +60,28 @@ describe('the plugin', () => {
     expect(code).toBe(64);
     expect(stderr).toContain('remedy: kubectl untradex finalise --help shows what it takes');
   });
+});
+
+test('Tab completes commands, options, their values and names of sessions', async () => {
+  const folder = tmpFolder('complete');
+  const link = join(folder, 'kubectl_complete-untradex');
+  symlinkSync(resolve('bin/kubectl_complete-untradex.mjs'), link);
+  const complete = async (...words: string[]) => {
+    const env = { KUBECONFIG: guarded.cluster.kubeconfig };
+    const program = startProgram({ argv: [process.execPath, link, ...words], env });
+    expect(await program.ended(20_000)).toMatchObject({ code: 0 });
+    return program.stdout.trimEnd().split('\n');
+  };
+  await guarded.makeNamespace('tab');
+  await guarded.make('tab', 'algebra');
+  await guarded.make('tab', 'biology');
+  expect(await complete('re')).toEqual(['rehearse', 'report', 'resume', ':4']);
+  expect(await complete('verify', '-n', 'tab', '')).toEqual(['algebra', 'biology', ':4']);
+  expect(await complete('verify', '-n', 'tab', 'b')).toEqual(['biology', ':4']);
+  expect(await complete('verify', 'algebra', '--le')).toEqual(['--ledger', ':4']);
+  expect(await complete('verify', 'algebra', '--ledger', '')).toEqual([':0']);
+  expect(await complete('logs', 'algebra', '--part', '')).toEqual(['redis', 'gateway', 'exporter', ':4']);
+  expect(await complete('status', '--context', 'nowhere', '')).toEqual([':4']);
 });
 
 describe('status', () => {
