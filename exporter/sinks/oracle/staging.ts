@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Problem, problem } from '#queue/problem.ts';
 import type { AttemptPlan } from '../../attempt.ts';
 import { crashPoint } from '../../crashpoint.ts';
@@ -14,6 +15,8 @@ import { beyondOf, timestampOf } from './time.ts';
 
 /** Bytes of UTF-8 that a VARCHAR2 takes, whatever MAX_STRING_SIZE is. */
 const longestText = 4_000;
+/** Rows that are converted at a time. */
+const sliceRows = 250;
 /** Rows that are read back at a time. */
 const readRows = 500;
 
@@ -26,7 +29,8 @@ export function stagedValues(row: Row, position: number): (string | number | nul
 }
 
 /**
- * Loads the rows into the claimed staging table, batch by batch, and completes the record. Whatever goes wrong, and
+ * Loads the rows into the claimed staging table, batch by batch, and completes the record. The next batch is read and
+ * converted while the server works on this one; both are held. Whatever goes wrong, and
  * whatever of it was loaded, the claim stays without a record.
  */
 export async function stageRows(
@@ -40,11 +44,16 @@ export async function stageRows(
   const { shard } = claim;
   const digest = stagedDigest();
   const load = loader(session, claim.table, loading);
-  for await (const rows of oneAhead(batches, (batch) => batch.map((row, i) => stagedValues(row, digest.rows + i)))) {
+  let flying: Promise<void> = Promise.resolve();
+  for await (const batch of batches) {
+    const rows = await convert(batch, digest);
+    await flying;
     if (rows.length === 0) continue;
-    digest.add(rows);
-    await load.put(rows);
+    flying = load.put(rows);
+    // Told when it is waited for.
+    flying.catch(() => undefined);
   }
+  await flying;
   crashPoint('load:written');
   const { rows, bytes } = digest;
   const loadedBy = load.by();
@@ -57,21 +66,20 @@ export async function stageRows(
   return { ...record, loadedBy };
 }
 
-/** Reads the next batch while the server works on this one, which shares no memory with it any more. */
-async function* oneAhead<T, U>(source: AsyncIterable<T>, convert: (batch: T) => U): AsyncGenerator<U, void, undefined> {
-  const iterator = source[Symbol.asyncIterator]();
-  let next = iterator.next();
-  try {
-    for (let { done, value } = await next; !done; { done, value } = await next) {
-      const converted = convert(value as T);
-      next = iterator.next();
-      // Told when it is waited for.
-      next.catch(() => undefined);
-      yield converted;
-    }
-  } finally {
-    await iterator.return?.();
+/**
+ * Rows as they are staged, which share no memory with the log any more. In slices: the batch before is on its way, and
+ * the driver must get a turn to send it.
+ */
+async function convert(batch: readonly Row[], digest: ReturnType<typeof stagedDigest>) {
+  const values: (string | number | null)[][] = [];
+  for (let from = 0; from < batch.length; from += sliceRows) {
+    const before = digest.rows;
+    const slice = batch.slice(from, from + sliceRows).map((row, i) => stagedValues(row, before + i));
+    digest.add(slice);
+    values.push(...slice);
+    await nextTurn();
   }
+  return values;
 }
 
 /**
