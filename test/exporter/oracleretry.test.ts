@@ -173,6 +173,20 @@ describe('direct path', () => {
     await sink.close();
   });
 
+  test('that finds no room ends the attempt, and says what gives it some', async () => {
+    const target = await doubleTarget();
+    const message = 'unable to extend table UNTRADEX.X by 128 in tablespace USERS';
+    target.server.faults.add({ match: ({ what }) => what === 'load', ora: 1653, message });
+    const error = await exportOnce(target, planOf([9])).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({
+      code: 'sink_full',
+      message: expect.stringContaining(`loading shard 0: ORA-01653: ${message}`),
+      remedy: expect.stringContaining('ALTER TABLESPACE "USERS" ADD DATAFILE'),
+    });
+    // Nothing is tried again in it, and the server lets go of what came.
+    expect(target.server.log.filter(({ what }) => what === 'load' || what === 'abort')).toHaveLength(2);
+  });
+
   test('whose reply is lost ends the attempt, whether the rows are there or not', async () => {
     for (const when of ['before', 'after'] as const) {
       const target = await doubleTarget();
