@@ -17,6 +17,6 @@ test('ddl oracle prints what to run, by whom, and runs nothing', async () => {
 
 test('ddl oracle says which name is none', async () => {
   const { code, stderr } = await runCli(['ddl', 'oracle', '--user', 'un"tradex']);
-  expect(code).toBe(2);
+  expect(code).toBe(64);
   expect(stderr).toContain('--user: un"tradex is no name without quotes');
 });
