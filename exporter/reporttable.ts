@@ -1,16 +1,18 @@
 import Table from 'cli-table3';
+import { checkFormat } from './report/reportformat.ts';
 import type { Report } from './report.ts';
 
-/** Pure: the report for a terminal, without colours. Several lines, the last without a line break. */
+/** Pure: the report for a terminal, without colours. Several lines, the last without a line break. Problem `report_format`. */
 export function reportTable(report: Report): string {
-  return [headTable(report), shardTable(report), ...differenceLines(report)].join('\n');
+  checkFormat(report);
+  return [headTable(report), shardTable(report), ...noteLines(report), ...differenceLines(report)].join('\n');
 }
 
 /** No borders inside: what is compared stands in columns. */
 const plain = { style: { head: [], border: [] } };
 
 function headTable(report: Report): string {
-  const { session, published, rowsPerSecond, ms, roster, receipts, versions } = report;
+  const { session, published, rowsPerSecond, ms, roster, receipts, versions, retries } = report;
   const table = new Table(plain);
   const step = (name: 'load' | 'publish' | 'verify') => `${count(rowsPerSecond[name])} rows/s in ${seconds(ms[name])}`;
   table.push(
@@ -30,7 +32,10 @@ function headTable(report: Report): string {
     { load: step('load') },
     { publish: published.already ? 'done before' : step('publish') },
     { verify: step('verify') },
-    { waited: `${count(published.retries)} times for the target` },
+    {
+      'tried again':
+        retries.map(({ step, code, count: times }) => `${step}: ${code} ${count(times)} times`).join(', ') || 'nothing',
+    },
   );
   if (receipts) table.push({ receipts: `key ${receipts.keyId}` });
   table.push({ versions: `untradex ${versions.untradex}, Node ${versions.node}, ${versions.sink}` });
@@ -56,6 +61,10 @@ function shardTable(report: Report): string {
     ]);
   }
   return table.toString();
+}
+
+function noteLines({ notes }: Report): string[] {
+  return notes.map(({ text }) => `note: ${text}`);
 }
 
 function differenceLines({ differences, moreDifferences }: Report): string[] {

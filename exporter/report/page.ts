@@ -1,14 +1,14 @@
 import { hash } from 'node:crypto';
 import { dirname } from 'node:path';
-import { type Problem, problem } from '#queue/problem.ts';
 import { makePrivateFolder, replaceFile } from '../durablefile.ts';
-import { type Report, reportFormat } from '../report.ts';
+import type { Report } from '../report.ts';
 import { auditSection } from './auditsection.ts';
 import { exportSection } from './exportsection.ts';
 import { figure } from './figure.ts';
 import { counted, moment } from './figures.ts';
 import { foreign, html, type Markup, trusted } from './html.ts';
 import { examPlots } from './plots.ts';
+import { checkFormat } from './reportformat.ts';
 import { rosterSection } from './rostersection.ts';
 import { style } from './style.ts';
 import { verdictSection } from './verdictsection.ts';
@@ -71,18 +71,10 @@ ${none}${plots.map(figure)}${samples}
 
 /**
  * Writes the page, whole or not at all, for its owner only: it names students.
- * @throws Problem `report_format` when the report has another format than those that this version writes
+ * @throws Problem `report_format`
  */
 export async function writePage(path: string, report: Report): Promise<void> {
-  if (report.format !== reportFormat) throw otherFormat(report.format);
+  checkFormat(report);
   await makePrivateFolder(dirname(path));
   await replaceFile(path, reportPage(report));
-}
-
-function otherFormat(format: unknown): Problem {
-  return problem(
-    'report_format',
-    `the report has format ${String(format)}, and this version makes pages of format ${reportFormat}`,
-    'Make the page with the version of Untradex that wrote the report, or export again, which proves the rows and writes a new one.',
-  );
 }

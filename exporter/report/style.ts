@@ -24,7 +24,7 @@ a{color:var(--s0)}
 .verdict h2{margin:0;padding:0;border:0;font-size:1.5rem;letter-spacing:.01em;color:var(--good)}
 .verdict.bad h2{color:var(--bad)}
 .verdict p{margin:.35rem 0 0;max-width:44rem}
-.counts{display:grid;grid-template-columns:repeat(auto-fit,minmax(7.5rem,1fr));gap:1rem 1.5rem;margin:1.1rem 0 0}
+.counts{display:grid;grid-template-columns:repeat(auto-fit,minmax(6.3rem,1fr));gap:1rem 1.5rem;margin:1.1rem 0 0}
 .counts div{display:flex;flex-direction:column}
 .counts dt{font-size:.85rem;color:var(--quiet)}
 .counts dd{order:-1;margin:0;font-size:1.5rem;line-height:1.25;font-weight:600;font-variant-numeric:tabular-nums}
@@ -46,6 +46,7 @@ th{font-weight:600}
 thead th{color:var(--quiet);font-size:.82rem;vertical-align:bottom}
 tbody th{font-weight:400}
 .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+th.number:first-child{text-align:left}
 .digests{min-width:40rem}
 .digests code{overflow-wrap:anywhere}
 .digests td:first-of-type{white-space:nowrap}

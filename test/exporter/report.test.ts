@@ -134,7 +134,17 @@ test('says so when somebody must back the target up, or rows went in the slow wa
 
 test('the table of a terminal shows the same, and what differs', () => {
   const text = reportTable(makeReport(facts));
-  for (const part of ['Algebra I', 'yes', root, '100,000', '402, 2 of them without an answer', '40,000', 'DuckDB v1']) {
+  for (const part of [
+    'Algebra I',
+    'yes',
+    root,
+    '100,000',
+    '402, 2 of them without an answer',
+    '40,000',
+    'DuckDB v1',
+    'publish: 55P03 3 times',
+    'note: 1 student has answers',
+  ]) {
     expect(text).toContain(part);
   }
   const difference = { kind: 'missing', student: 'ann', writer: 'w', seq: 1, text: 'student ann, gone' } as const;
