@@ -95,7 +95,7 @@ export async function makeOnce(session: Session, statement: string): Promise<boo
 /** Inserts a row and commits. False: its key is there already; whoever is just inserting it was waited for. */
 async function insertOnce(session: Session, sql: string, binds: readonly (string | number)[]): Promise<boolean> {
   try {
-    await session.transaction(() => session.run(sql, binds));
+    await session.commit(sql, binds);
     return true;
   } catch (error) {
     if (codeOf(error) !== 'ORA-00001') throw error;
