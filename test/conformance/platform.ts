@@ -83,7 +83,8 @@ export function platformConformance(name: string, harness: () => Promise<Platfor
       await makeShards(harness);
     });
 
-    test('runs as many gateways as desired, in the mode desired', async () => {
+    // Three sets of gateways are started one after the other.
+    test('runs as many gateways as desired, in the mode desired', { timeout: 30_000 }, async () => {
       const harness = await open();
       await makeShards(harness);
       await gatewaysReady(harness, { replicas: 2 }, 2, 'serve');
