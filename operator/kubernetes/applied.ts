@@ -1,11 +1,12 @@
+import { isProblem } from '#queue/problem.ts';
 import { digestOf } from './digest.ts';
 import type { Api, ObjectRef } from './runtime/api.ts';
 import type { KubeObject } from './runtime/object.ts';
 
 /**
  * Remembers what was applied, so that a pass that changes nothing writes nothing. What others did to an object in the
- * meantime is set right when it is seen in `live`, and else when the memory is old. A new process remembers nothing:
- * it applies everything once.
+ * meantime is set right: at once where a cache shows it, else within seconds, since it is looked at again now and then;
+ * and at the latest when the memory is old. A new process remembers nothing: it applies everything once.
  */
 export interface Applied {
   /**
@@ -13,7 +14,7 @@ export interface Applied {
    * @returns the object as it is now when it was applied; null when that was not necessary
    */
   ensure(object: KubeObject, live?: KubeObject | null): Promise<KubeObject | null>;
-  /** Tells whether {@link Applied.ensure} would write. */
+  /** Tells whether {@link Applied.ensure} would write, as far as that is known without a look. */
   isDue(object: KubeObject, live?: KubeObject | null): boolean;
   /** Keeps that `object` was asked for, and `now` is what came of it. */
   keep(object: KubeObject, now: KubeObject): void;
@@ -26,13 +27,18 @@ interface Memory {
   readonly digest: string | null;
   readonly uid: string | undefined;
   readonly generation: number;
+  /** Digest of what came of it, without what others write: its status, and who owns which field. */
+  readonly content: string;
   readonly at: number;
+  lookedAt: number;
 }
 
 export interface AppliedOptions {
   readonly manager: string;
   /** How long what was applied is believed to be so still; up to a fifth longer, so that not all are due at once. */
   readonly believeMs?: number;
+  /** What no cache shows is looked at so often. A session's passes come every 15 s at least. */
+  readonly lookMs?: number;
   readonly now?: () => number;
 }
 
@@ -40,8 +46,8 @@ export interface AppliedOptions {
 const lagMs = 5_000;
 
 export function createApplied(
-  api: Pick<Api, 'apply' | 'remove'>,
-  { manager, believeMs = 600_000, now = Date.now }: AppliedOptions,
+  api: Pick<Api, 'get' | 'apply' | 'remove'>,
+  { manager, believeMs = 600_000, lookMs = 14_000, now = Date.now }: AppliedOptions,
 ): Applied {
   const memories = new Map<string, Memory>();
   const spread = 1 + Math.random() / 5;
@@ -55,16 +61,33 @@ export function createApplied(
     return live === null || live.metadata.uid !== memory!.uid || (live.metadata.generation ?? 0) > memory!.generation;
   }
 
-  function remember(object: KubeObject, { metadata }: KubeObject): void {
-    const { uid, generation = 0 } = metadata;
-    memories.set(keyOf(object), { digest: digestOf(object), uid, generation, at: now() });
+  /** Somebody deleted or changed it. Asks the API server, but not often. */
+  async function isAltered(object: KubeObject): Promise<boolean> {
+    const memory = memories.get(keyOf(object))!;
+    if (now() - memory.lookedAt < lookMs) return false;
+    memory.lookedAt = now();
+    const { apiVersion, kind, metadata } = object;
+    try {
+      const live = await api.get({ apiVersion, kind, namespace: metadata.namespace!, name: metadata.name });
+      return live === null || live.metadata.uid !== memory.uid || contentOf(live) !== memory.content;
+    } catch (error) {
+      // Who may not look may still apply, which changes nothing when nothing is wrong.
+      if (isProblem(error) && error.code === 'api_forbidden') return true;
+      throw error;
+    }
+  }
+
+  function remember(object: KubeObject, applied: KubeObject): void {
+    const { uid, generation = 0 } = applied.metadata;
+    const [digest, content, at] = [digestOf(object), contentOf(applied), now()];
+    memories.set(keyOf(object), { digest, content, uid, generation, at, lookedAt: at });
   }
 
   return {
     isDue,
     keep: remember,
     async ensure(object, live) {
-      if (!isDue(object, live)) return null;
+      if (!isDue(object, live) && (live !== undefined || !(await isAltered(object)))) return null;
       const applied = await api.apply(object, { manager });
       remember(object, applied);
       return applied;
@@ -74,9 +97,14 @@ export function createApplied(
       const memory = memories.get(key);
       if (memory?.digest === null && !isOld(memory)) return;
       await api.remove(ref);
-      memories.set(key, { digest: null, uid: undefined, generation: 0, at: now() });
+      memories.set(key, { digest: null, content: '', uid: undefined, generation: 0, at: now(), lookedAt: now() });
     },
   };
+}
+
+function contentOf({ metadata, status: _, ...content }: KubeObject): string {
+  const { labels, annotations, ownerReferences } = metadata;
+  return digestOf({ content, labels, annotations, ownerReferences });
 }
 
 function keyOf({ apiVersion, kind, metadata }: { apiVersion: string; kind: string; metadata: { name: string } }) {

@@ -138,6 +138,8 @@ export function createClusterGateways(parts: ClusterGatewaysParts): ClusterGatew
       applied.keep(built, fresh);
       configOfNext = configOf((fresh as DeploymentView).spec?.template);
       sweepDue = true;
+    } else if (cached !== null && configOf((cached as DeploymentView).spec?.template) === configMap.metadata.name) {
+      await ensure(configMap);
     }
     const known = { deployment: fresh ?? cached, isLive: fresh !== null };
     const scaled = await scaleInto(range, api, refs.deployment, known);

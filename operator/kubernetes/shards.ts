@@ -15,7 +15,14 @@ import type { PodView } from './podview.ts';
 import { redisBudget } from './resources/redisbudget.ts';
 import { redisConfigMap } from './resources/redisconfigmap.ts';
 import { redisService } from './resources/redisservice.ts';
-import { configNameOf, keepsPods, nextStatefulSet, redisStatefulSet, shapeOf } from './resources/redisstatefulset.ts';
+import {
+  configNameOf,
+  keepsPods,
+  mendedStatefulSet,
+  nextStatefulSet,
+  redisStatefulSet,
+  shapeOf,
+} from './resources/redisstatefulset.ts';
 import type { Api, KubeObject, ObjectRef } from './runtime/api.ts';
 import type { SessionKeys } from './sessionkeys.ts';
 import { answersPing } from './shardping.ts';
@@ -69,6 +76,7 @@ export function createClusterShards(parts: ClusterShardsParts): ClusterShards {
   const names = objectNames(ref);
   const at: ObjectRef = { apiVersion: 'apps/v1', kind: 'StatefulSet', namespace: ref.namespace, name: names.redis };
   const applied = createApplied(api, { manager: managedBy, now });
+  const settled = createSettled();
   const growth = createClaimGrowth(api, log, now);
   const view = createShardView({ ref, identity, keys, cache, now, claimFault: growth.faultOf });
 
@@ -154,12 +162,20 @@ export function createClusterShards(parts: ClusterShardsParts): ClusterShards {
       if (configNameOf(statefulSet) === configMap.metadata.name) await applied.ensure(configMap);
       return statefulSet;
     };
-    if (known !== null && nextStatefulSet(known, built, isFree()) === null) return withConfig(known);
+    const change = (now: KubeObject) => {
+      const next = nextStatefulSet(now, built, isFree());
+      return (settled.has(now) ? null : mendedStatefulSet(next ?? now, built)) ?? next;
+    };
+    const keep = (now: KubeObject) => {
+      settled.keep(now);
+      return now;
+    };
+    if (known !== null && change(known) === null) return keep(await withConfig(known));
     // The cache may lag: it is decided again by what is there now.
     const live = await readLive();
-    if (live === null) return api.create(await withConfig(built));
-    const next = nextStatefulSet(live, built, isFree());
-    return next === null ? withConfig(live) : api.update(await withConfig(next));
+    if (live === null) return keep(await api.create(await withConfig(built)));
+    const next = change(live);
+    return keep(next === null ? await withConfig(live) : await api.update(await withConfig(next)));
   }
 
   /** Null when there is none. One of another session is a mistake that nothing here can mend. */
@@ -218,4 +234,19 @@ export function createClusterShards(parts: ClusterShardsParts): ClusterShards {
   }
 
   return { apply, observe: async () => view.observe(), remove: () => stop(null) };
+}
+
+/**
+ * Remembers the generation at which an object was found or made right. A webhook may rewrite whatever is written: then
+ * it is written once and no more, until somebody changes it.
+ */
+function createSettled() {
+  let settled: { readonly uid: string | undefined; readonly generation: number } | null = null;
+  return {
+    has: ({ metadata: { uid, generation = 0 } }: KubeObject) =>
+      settled !== null && settled.uid === uid && generation <= settled.generation,
+    keep({ metadata: { uid, generation = 0 } }: KubeObject) {
+      if (settled?.uid !== uid || generation > settled!.generation) settled = { uid, generation };
+    },
+  };
 }

@@ -7,6 +7,7 @@ import type {
 } from '@kubernetes/client-node';
 import { quantity } from '../../capacity.ts';
 import { type ClusterSettings, paths, ports } from '../clustersettings.ts';
+import { covers } from '../covers.ts';
 import { digestOf } from '../digest.ts';
 import { annotationNames, finalizers, labelsOf, objectNames, selectorOf } from '../names.ts';
 import type { KubeObject } from '../runtime/object.ts';
@@ -187,6 +188,17 @@ export function nextStatefulSet(live: KubeObject, built: KubeObject, isFree: boo
     metadata: { ...live.metadata, annotations: annotations as Record<string, string> },
     spec: { ...spec!, replicas: wanted.replicas, template },
   };
+}
+
+/**
+ * The StatefulSet with the template that this version makes, when somebody else changed it; null when it is as it was
+ * made, or another version made it. No pod is restarted by that, and one that ends is made again as it should be.
+ */
+export function mendedStatefulSet(live: KubeObject, built: KubeObject): KubeObject | null {
+  const { spec } = live as Live;
+  const { template } = (built as Live).spec!;
+  if (isOfOtherVersion(live as Live, built as Live) || covers(spec!.template, template)) return null;
+  return { ...live, spec: { ...spec!, template } };
 }
 
 function nextTemplate(live: Live, built: Live, isFree: boolean): V1PodTemplateSpec {
