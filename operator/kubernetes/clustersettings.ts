@@ -5,7 +5,7 @@ export interface ClusterSettings {
   readonly images: {
     /** Gateway, exporter, operator and CLI. */
     readonly untradex: string;
-    /** redis-server 7 or newer, or Valkey under that name, on PATH. */
+    /** redis-server 7 or newer, or Valkey under that name, and flock of util-linux, on PATH. */
     readonly redis: string;
     readonly pullPolicy: 'IfNotPresent' | 'Always' | 'Never';
     /** Names of Secrets in the session's namespace. */

@@ -44,6 +44,8 @@ export async function packRedis(tag: string, folder: string): Promise<Packed> {
   return pack(tag, folder, { PATH: '/usr/local/bin' }, found.version, '/data', (rootfs) => {
     rootfs.program(join(programs, `${found.kind}-server`), '/usr/local/bin/redis-server', libraries);
     rootfs.program(join(programs, `${found.kind}-cli`), '/usr/local/bin/redis-cli', libraries);
+    // Of util-linux, as every image that is made from Debian's has it.
+    rootfs.program('/usr/bin/flock', '/usr/local/bin/flock');
   });
 }
 

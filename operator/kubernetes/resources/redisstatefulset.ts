@@ -114,6 +114,15 @@ function shapeDigest({ image, maxmemoryBytes, memoryBytes, cpu, pod }: RedisStat
   return digestOf({ image, maxmemoryBytes, memoryBytes, cpu, pod: pod ?? {} });
 }
 
+/**
+ * Two servers on one file lose what the older one acknowledges, and a pod that was deleted by force works on beside its
+ * successor for a second or two. So a server keeps a lock on its volume for as long as it lives: `flock` becomes the
+ * server (`--no-fork`), which has the lock's file open, and the kernel frees it with the last process that has. Whoever
+ * comes waits so many seconds, then ends and is started again. Not on two nodes at once: there the volume's access
+ * mode holds.
+ */
+const oneAtATime = ['flock', '--exclusive', '--no-fork', '--timeout', '100', `${paths.data}/redis.lock`];
+
 function container({ image, memoryBytes, cpu, storageBytes, settings }: RedisStatefulSetInput): V1Container {
   const memory = quantity(memoryBytes);
   const tcp = { tcpSocket: { port: 'redis' as never } };
@@ -122,7 +131,7 @@ function container({ image, memoryBytes, cpu, storageBytes, settings }: RedisSta
     name: 'redis',
     image,
     imagePullPolicy: settings.images.pullPolicy,
-    command: ['redis-server', `${paths.config}/${shardConfigFile('$(SHARD)')}`],
+    command: [...oneAtATime, 'redis-server', `${paths.config}/${shardConfigFile('$(SHARD)')}`],
     env: [
       {
         name: 'SHARD',

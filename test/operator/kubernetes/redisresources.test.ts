@@ -109,7 +109,10 @@ describe('the StatefulSet', () => {
       imagePullSecrets: [{ name: 'registry' }],
     });
     expect(containerOf(statefulSet)).toMatchObject({
-      command: ['redis-server', '/etc/untradex/redis-$(SHARD).conf'],
+      command: [
+        ...['flock', '--exclusive', '--no-fork', '--timeout', '100', '/data/redis.lock'],
+        ...['redis-server', '/etc/untradex/redis-$(SHARD).conf'],
+      ],
       securityContext: {
         ...{ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
       },
