@@ -1,4 +1,5 @@
 import { apiVersion, kind } from '../examsession.ts';
+import type { SessionStatus } from '../status.ts';
 import type { SessionCache } from './cache.ts';
 import { type Component, labelNames, managedBy } from './names.ts';
 import type { Api, KindRef, KubeObject } from './runtime/api.ts';
@@ -43,7 +44,10 @@ export function keyOf({ namespace, name }: { readonly namespace?: string; readon
 export function createCaches(options: CachesOptions): Caches {
   const { onChange } = options;
   const namespaces = options.namespaces.length === 0 ? [undefined] : options.namespaces;
-  /** What of a session matters to a pass. Its status is the passes' own work. */
+  /**
+   * What of a session matters to a pass. Its status is the passes' own work, but a backup may bring another one: then
+   * also a session that is over is looked at.
+   */
   const wishes = new Map<string, string>();
 
   function follow(of: KindRef, selected: boolean, tell: (key: string, object: KubeObject | null) => void): Informer[] {
@@ -125,7 +129,8 @@ function sessionKeyOf({ metadata }: KubeObject): string | undefined {
   return name === undefined ? undefined : keyOf({ namespace: metadata.namespace ?? '', name });
 }
 
-function wishOf({ metadata }: KubeObject): string {
+function wishOf({ metadata, status }: KubeObject): string {
   const { uid, generation, annotations, deletionTimestamp, finalizers } = metadata;
-  return JSON.stringify([uid, generation, annotations, deletionTimestamp, finalizers]);
+  const { phase, sealing, redis } = (status ?? {}) as Partial<Pick<SessionStatus, 'phase' | 'sealing' | 'redis'>>;
+  return JSON.stringify([uid, generation, annotations, deletionTimestamp, finalizers, phase, sealing, redis?.root]);
 }
