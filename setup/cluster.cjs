@@ -6,7 +6,7 @@ const { ensureKubernetes } = require('./kubernetes.cjs');
 const { say } = require('./trouble.cjs');
 
 /** What tests take that talk to an API server, to a chart, or to a cluster that was made by others. */
-const common = apiServerPrograms.concat('helm', 'probe');
+const common = apiServerPrograms.concat('helm', 'probe', 'kube-score', 'kubeconform');
 
 /**
  * Gets what `npm run test:cluster` needs. Where a whole cluster is made of this machine's own programs

@@ -29,6 +29,8 @@ const clusterPrograms = apiServerPrograms.concat(nodePrograms, 'helm');
 const bundles = {
   coredns: { folder: () => 'coredns-1.15.0' },
   helm: { folder: () => 'helm-4.3.1' },
+  'kube-score': { folder: () => 'kube-score-1.20.0' },
+  kubeconform: { folder: () => 'kubeconform-0.8.0' },
   pause: ownBundle('pause'),
   probe: ownBundle('probe'),
 };

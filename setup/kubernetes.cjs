@@ -21,6 +21,8 @@ const ownModules = {
   probe: '.',
   coredns: 'github.com/coredns/coredns',
   helm: 'helm.sh/helm/v4/cmd/helm',
+  'kube-score': 'github.com/zegl/kube-score/cmd/kube-score',
+  kubeconform: 'github.com/yannh/kubeconform/cmd/kubeconform',
 };
 
 /** Which module of setup/kubernetes/ a program is built in, and as which package. */

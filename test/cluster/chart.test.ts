@@ -9,6 +9,7 @@ import { startProgram } from '#test/support/process.ts';
 import { tmpFolder } from '#test/support/tmp.ts';
 import { until } from '#test/support/until.ts';
 import { chartFolder, helm, type Manifest, ofKind, release, releaseNamespace, render, settingOf } from './helm.ts';
+import { writeSchemas } from './kubeschemas.ts';
 import { otherDefinitions } from './otherdefinitions.ts';
 
 const values = parse(readFileSync(`${chartFolder}/values.yaml`, 'utf8'));
@@ -317,7 +318,28 @@ describe('on an API server', () => {
     }
   });
 
-  test.skipIf(findKubernetes(process.env, ['kube-score']) === null)('satisfies kube-score', async () => {
+  test('satisfies kubeconform, by the schemas of the API server', async () => {
+    const location = await writeSchemas(cluster);
+    const { kubeconform: path } = findKubernetes(process.env, ['kubeconform'])!;
+    const file = join(tmpFolder('chart'), 'chart.yaml');
+    const check = async (manifests: readonly Manifest[]) => {
+      writeFileSync(file, manifests.map((manifest) => stringify(manifest)).join('---\n'));
+      const program = startProgram({ argv: [path, '-strict', '-summary', '-schema-location', location, file] });
+      const { code } = await program.ended(60_000);
+      return { code, told: `${program.stdout}${program.stderr}` };
+    };
+    // Of the monitoring kinds this API server knows no schema, only that they are there.
+    const rendered = (await Promise.all(variants.map(({ set }) => render(set)))).flat();
+    const manifests = rendered.filter(({ apiVersion }) => !apiVersion.startsWith('monitoring'));
+    const { code, told } = await check(manifests);
+    expect(code, told).toBe(0);
+    expect(told).toContain(`Valid: ${manifests.length}`);
+    const [deployment] = ofKind(manifests, 'Deployment');
+    for (const wrong of [{ replicas: 'two' }, { replica: 2 }])
+      expect(await check([{ ...deployment!, spec: { ...deployment!.spec, ...wrong } }])).toMatchObject({ code: 1 });
+  });
+
+  test('satisfies kube-score', async () => {
     const file = join(tmpFolder('chart'), 'chart.yaml');
     const manifests = (await render(everything)).filter(({ apiVersion }) => !apiVersion.startsWith('monitoring'));
     writeFileSync(file, manifests.map((manifest) => stringify(manifest)).join('---\n'));
@@ -333,5 +355,6 @@ describe('on an API server', () => {
     });
     const { code } = await program.ended(30_000);
     expect(code, program.stdout).toBe(0);
+    expect(program.stdout).toContain('[OK] untradex-operator');
   });
 });
