@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util';
 import { isProblem } from '#queue/problem.ts';
-import { exampleConfig, type OperatorConfig, readOperatorConfigFile } from './kubernetes/config.ts';
-import { startOperator } from './kubernetes/operator.ts';
+import type { OperatorConfig } from './kubernetes/config.ts';
+import type { Operator } from './kubernetes/operator.ts';
 
-const help = `Looks after every ExamSession of a cluster.
+const help = (exampleConfig: string) => `Looks after every ExamSession of a cluster.
 
   node operator.mjs --config FILE
 
@@ -20,11 +20,12 @@ ${exampleConfig.replaceAll(/^/gm, '  ').trimEnd()}
 /** After a signal: then something hangs that should not. Kubernetes kills after 30 s. */
 const endMs = 25_000;
 
-function readArguments(): OperatorConfig {
+async function readArguments(): Promise<OperatorConfig> {
+  const { exampleConfig, readOperatorConfigFile } = await import('./kubernetes/config.ts');
   try {
     const { values } = parseArgs({ options: { config: { type: 'string' }, help: { type: 'boolean' } } });
     if (values.help) {
-      process.stdout.write(help);
+      process.stdout.write(help(exampleConfig));
       process.exit(0);
     }
     if (values.config !== undefined) return readOperatorConfigFile(values.config);
@@ -35,19 +36,26 @@ function readArguments(): OperatorConfig {
   process.exit(1);
 }
 
-const operator = await startOperator(readArguments(), {
+let operator: Operator | null = null;
+let isEnding = false;
+
+/** Before it has begun it has nothing to give back. */
+function end(signal: string): void {
+  if (isEnding || operator === null) process.exit(isEnding ? 1 : 0);
+  isEnding = true;
+  setTimeout(() => process.exit(1), endMs).unref();
+  operator.stop(signal).then(
+    () => process.exit(0),
+    () => process.exit(1),
+  );
+}
+
+// Before anything is loaded: the first process of a container does not even notice a signal that nobody listens for, and
+// would lead on until it is killed, with its Lease in its hand.
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, end);
+
+const { startOperator } = await import('./kubernetes/operator.ts');
+operator = await startOperator(await readArguments(), {
   onLost: () => process.exit(1),
   onFatal: () => process.exit(1),
 });
-let isEnding = false;
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  process.on(signal, () => {
-    if (isEnding) process.exit(1);
-    isEnding = true;
-    setTimeout(() => process.exit(1), endMs).unref();
-    operator.stop(signal).then(
-      () => process.exit(0),
-      () => process.exit(1),
-    );
-  });
-}

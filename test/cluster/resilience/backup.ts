@@ -4,7 +4,7 @@ import { finalizers, objectNames, type SessionRef } from '#operator/kubernetes/n
 import { until } from '#test/support/until.ts';
 import { type Exam, proveExam, sealExam, seconds } from './exam.ts';
 import { type Hall, kinds } from './hall.ts';
-import { killOperators } from './operators.ts';
+import { endingOperators, killOperators } from './operators.ts';
 import { putStatus, restoreStatus } from './storedstatus.ts';
 
 /** Complaints: what stands in a status is believed, and work is done again, or undone (promise, cases 18 and 19). */
@@ -36,6 +36,9 @@ export function backups(hall: () => Hall, exam: () => Exam): void {
     console.log(`killed: ${killed} operators within ${seconds(startedAt)} s`);
     await proveExam(hall(), exam());
     expect(killed).toBeGreaterThan(1);
+    // Each of them heard that it is to end: none was waited for until its grace was over.
+    const left = await endingOperators(hall());
+    await until(async () => (await endingOperators(hall())).length === 0, { what: `the end of ${left}` });
   });
 
   test('an early status put back on an exam that is over: no second table, and nothing let go', async () => {

@@ -21,6 +21,7 @@ export async function beginExam(hall: Hall, name: string, spec = smallSpec()): P
   console.log(`${name}: Ready after ${seconds(startedAt)} s`);
   const students = await seatClass(hall, ref, spec.students);
   await hall.whenStatus(ref, 'Active', ({ phase }) => phase === 'Active');
+  await students.goOn(spec.students);
   return { ref, spec, students, early: (await hall.status(ref))! };
 }
 

@@ -1,17 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Hall } from './hall.ts';
+import { type Hall, kinds } from './hall.ts';
 
 /** The operator's own pods. */
 const operators = 'app.kubernetes.io/name=untradex-operator';
 
-export async function operatorPods({ release, api }: Hall) {
-  const at = { apiVersion: 'v1', kind: 'Pod', namespace: release.namespace };
-  const { items } = await api.list({ ...at, labelSelector: operators });
-  const living = items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+export async function operatorPods(hall: Hall) {
+  const living = (await list(hall)).filter(({ metadata }) => metadata.deletionTimestamp === undefined);
   return living.map(({ metadata, spec }) => {
     const { containers } = spec as { containers: { image: string }[] };
     return { name: metadata.name, uid: metadata.uid, image: containers[0]!.image };
   });
+}
+
+/** Those that were told to end and have not. */
+export async function endingOperators(hall: Hall): Promise<string[]> {
+  const ending = (await list(hall)).filter(({ metadata }) => metadata.deletionTimestamp !== undefined);
+  return ending.map(({ metadata }) => metadata.name);
+}
+
+async function list({ release, api }: Hall) {
+  return (await api.list({ ...kinds.Pod, namespace: release.namespace, labelSelector: operators })).items;
 }
 
 /** Resolves when all of them are gone, or as many are ready. */

@@ -12,6 +12,7 @@ export function pauses(hall: () => Hall, exam: () => Exam): void {
     const { api } = hall();
     const pausing = (paused: 'true' | null) =>
       hall().edit(ref, { metadata: { annotations: { [annotationNames.paused]: paused } } });
+    await hall().whenStatus(ref, 'Active', ({ phase }) => phase === 'Active');
     await pausing('true');
     await hall().when(ref, 'Paused');
     const budget = { ...kinds.PodDisruptionBudget, namespace: ref.namespace, name: objectNames(ref).gateway };

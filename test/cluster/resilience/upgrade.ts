@@ -7,14 +7,20 @@ import { expectTold } from './told.ts';
 /** Complaints: an upgrade that restarts everything at once, in the middle of the day; it hangs, and nobody says why. */
 export function upgrades(hall: () => Hall, exam: () => Exam): void {
   const missing = 'localhost/nobody-has-this:1';
+  let next = '';
+
+  /** To the next release, once, with a mistake in it. */
+  async function upgrade(): Promise<void> {
+    if (next !== '') return;
+    next = await hall().release.importAs('next');
+    await hall().release.upgrade(['image.tag=next', `redisImage=${missing}`]);
+  }
 
   test('an upgraded operator restarts nothing, also when one of its images does not exist', async () => {
-    const { release } = hall();
     const { ref, students } = exam();
     await students.goOn(50);
     const [before, operators] = [await traceOf(hall(), ref), await operatorPods(hall())];
-    const next = await release.importAs('next');
-    await release.upgrade(['image.tag=next', `redisImage=${missing}`]);
+    await upgrade();
     const now = await operatorPods(hall());
     expect(now.map(({ image }) => image)).toEqual([next, next]);
     expect(now.filter(({ uid }) => operators.some((old) => old.uid === uid))).toEqual([]);
@@ -26,8 +32,7 @@ export function upgrades(hall: () => Hall, exam: () => Exam): void {
 
   test('a new exam gets the new images; one that nobody has is told, and another is taken', async () => {
     const { release } = hall();
-    const next = await release.importAs('next');
-    await release.upgrade(['image.tag=next', `redisImage=${missing}`]);
+    await upgrade();
     const ref = await hall().apply('later', smallSpec());
     try {
       const words = [missing, "of the operator's configuration"];
