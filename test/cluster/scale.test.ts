@@ -7,6 +7,7 @@ import { examSessionCrd } from '#operator/crd.ts';
 import { apiVersion, kind } from '#operator/examsession.ts';
 import type { SessionStatus } from '#operator/status.ts';
 import { startApiServer, type TestApiServer } from '#test/support/apiserver.ts';
+import { onScopeEnd } from '#test/support/cleanup.ts';
 import { type Program, startProgram } from '#test/support/process.ts';
 import { tmpFolder } from '#test/support/tmp.ts';
 import { until } from '#test/support/until.ts';
@@ -146,7 +147,7 @@ function writeConfig(folder: string): string {
   const file = join(folder, 'operator.yaml');
   const images = { untradex: 'untradex:test', redis: 'redis:test' };
   const operator = { namespace };
-  writeFileSync(file, JSON.stringify({ images, operator, leaderElection: { leaseSeconds: 3 }, ops: { port: 0 } }));
+  writeFileSync(file, JSON.stringify({ images, operator, ops: { port: 0 } }));
   return file;
 }
 
@@ -162,6 +163,9 @@ interface Operator {
 async function startOperator(server: TestApiServer, config: string): Promise<Operator> {
   const env = { KUBECONFIG: server.kubeconfig, POD_NAME: 'operator', POD_NAMESPACE: namespace };
   const program = startProgram({ argv: [process.execPath, 'operator/main.ts', '--config', config], env });
+  onScopeEnd((failed) => {
+    if (failed) console.error(`the end of an operator's log:\n${program.stdout.slice(-3_000)}${program.stderr}`);
+  });
   const { opsPort } = await program.line<{ opsPort: number }>(({ opsPort }) => opsPort > 0, 'its port', 30_000);
   await program.line(({ msg }) => msg === 'leads', 'its lead', 30_000);
   const read = async (name: string, label: string) => {
