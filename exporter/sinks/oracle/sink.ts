@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isProblem, type Problem, problem } from '#queue/problem.ts';
+import { isProblem } from '#queue/problem.ts';
 import type { AttemptPlan } from '../../attempt.ts';
 import { crashPoint } from '../../crashpoint.ts';
 import { createRetryLog } from '../../retries.ts';
 import type { Row } from '../../row.ts';
 import type { LoadedShard, Sink } from '../../sink.ts';
+import { ambiguous, watched } from '../staging.ts';
 import { type OracleSettings, tableFault } from './config.ts';
 import { connect, type Session } from './connection.ts';
 import { claimHolder, claimShard, freezePlan, makeOnce, readRecords, stagingTables } from './control.ts';
@@ -187,28 +188,4 @@ export function createOracleSink(settings: OracleSettings, signal?: AbortSignal)
 /** Without them the optimizer thinks that the table is as empty as it was. */
 async function gatherStatistics(session: Session, table: string): Promise<void> {
   await session.run('BEGIN DBMS_STATS.GATHER_TABLE_STATS(:1, :2); END;', [session.user, `"${table}"`]);
-}
-
-/** The same rows, and what reading them failed with, if it did. */
-function watched(rows: AsyncIterable<readonly Row[]>) {
-  let failure: unknown;
-  return {
-    rows: (async function* () {
-      try {
-        yield* rows;
-      } catch (error) {
-        failure = error;
-        throw error;
-      }
-    })(),
-    failure: () => failure,
-  };
-}
-
-function ambiguous(shard: number, holder: string): Problem {
-  return problem(
-    'staging_ambiguous',
-    `shard ${shard} of this attempt was claimed by another loader that has not finished (${holder})`,
-    'Nothing is lost: begin a new attempt. This one is never continued, since nobody can know what that loader still does.',
-  );
 }

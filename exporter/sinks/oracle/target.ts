@@ -2,6 +2,7 @@ import { type Problem, problem } from '#queue/problem.ts';
 import { type AttemptPlan, eventsOf } from '../../attempt.ts';
 import { crashPoint } from '../../crashpoint.ts';
 import type { LoadedShard, Published } from '../../sink.ts';
+import { doubled } from '../staging.ts';
 import type { Session } from './connection.ts';
 import { lockControl, makeOnce, readRecords, writePublished } from './control.ts';
 import { type DdlPlace, targetDdl } from './ddl.ts';
@@ -154,15 +155,6 @@ async function expectUnique(session: Session, plan: AttemptPlan, shard: number):
   if (found.length === 0) return;
   throw doubled(
     found.map(({ student, writer, seq, n }) => `student ${student}, writer ${writer}, seq ${seq}: ${n}`).join('; '),
-  );
-}
-
-/** A duplicate is a defect that must be seen, so none is ever removed. */
-function doubled(which: string): Problem {
-  return problem(
-    'rows_doubled',
-    `rows of the same student, writer and seq were staged (${which})`,
-    'This is a defect: nothing was published and nothing may be released. Keep the volumes and the staging tables, and report it.',
   );
 }
 

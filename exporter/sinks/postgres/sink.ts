@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Problem, problem } from '#queue/problem.ts';
 import type { AttemptPlan } from '../../attempt.ts';
 import { crashPoint } from '../../crashpoint.ts';
 import { createRetryLog } from '../../retries.ts';
 import type { Row } from '../../row.ts';
 import type { LoadedShard, Sink } from '../../sink.ts';
+import { ambiguous, watched } from '../staging.ts';
 import { type PostgresSettings, tableFault } from './config.ts';
 import { connect, type Session } from './connection.ts';
 import { claimHolder, claimShard, freezePlan, readRecords, stagingTables } from './control.ts';
@@ -166,28 +166,4 @@ export function createPostgresSink(settings: PostgresSettings, signal?: AbortSig
       await Promise.all([...open].map((session) => session.close()));
     },
   };
-}
-
-/** The same rows, and what reading them failed with, if it did. */
-function watched(rows: AsyncIterable<readonly Row[]>) {
-  let failure: unknown;
-  return {
-    rows: (async function* () {
-      try {
-        yield* rows;
-      } catch (error) {
-        failure = error;
-        throw error;
-      }
-    })(),
-    failure: () => failure,
-  };
-}
-
-function ambiguous(shard: number, holder: string): Problem {
-  return problem(
-    'staging_ambiguous',
-    `shard ${shard} of this attempt was claimed by another loader that has not finished (${holder})`,
-    'Nothing is lost: begin a new attempt. This one is never continued, since nobody can know what that loader still does.',
-  );
 }

@@ -3,6 +3,7 @@ import type { AttemptPlan } from '../../attempt.ts';
 import { crashPoint } from '../../crashpoint.ts';
 import { columns } from '../../row.ts';
 import type { LoadedShard, Published } from '../../sink.ts';
+import { doubled } from '../staging.ts';
 import type { Session } from './connection.ts';
 import { lockControl, lockDdl, readRecords, writePublished } from './control.ts';
 import { identifier, literal, partitionName, qualified } from './names.ts';
@@ -184,15 +185,6 @@ async function expectUnique(session: Session, schema: string, { table, session: 
   if (found.length === 0) return;
   throw doubled(
     found.map(({ student, writer, seq, n }) => `student ${student}, writer ${writer}, seq ${seq}: ${n}`).join('; '),
-  );
-}
-
-/** A duplicate is a defect that must be seen, so none is ever removed. */
-function doubled(which: string): Problem {
-  return problem(
-    'rows_doubled',
-    `rows of the same student, writer and seq were staged (${which})`,
-    'This is a defect: nothing was published and nothing may be released. Keep the volumes and the staging tables, and report it.',
   );
 }
 
