@@ -1,4 +1,4 @@
-import { type SessionRef, selectorOf } from './names.ts';
+import { type SessionRef, selectorText } from './names.ts';
 import type { Api } from './runtime/api.ts';
 
 const kind = { apiVersion: 'v1', kind: 'ConfigMap' } as const;
@@ -9,8 +9,7 @@ export async function removeConfigMaps(
   ref: SessionRef,
   used: ReadonlySet<string | undefined> = new Set(),
 ): Promise<void> {
-  const labels = Object.entries(selectorOf(ref, 'gateway'));
-  const labelSelector = labels.map(([name, value]) => `${name}=${value}`).join(',');
+  const labelSelector = selectorText(ref, 'gateway');
   const { items } = await api.list({ ...kind, namespace: ref.namespace, labelSelector });
   for (const { metadata } of items) {
     if (used.has(metadata.name)) continue;

@@ -1,6 +1,6 @@
 import { isProblem, type Problem, problem } from '#queue/problem.ts';
 import type { Identity, ShardBirth } from '../platform.ts';
-import { labelNames, objectNames, type SessionRef, selectorOf } from './names.ts';
+import { labelNames, objectNames, type SessionRef } from './names.ts';
 import { partMetadata } from './resources/part.ts';
 import type { Api, KubeObject, ObjectRef } from './runtime/api.ts';
 
@@ -186,7 +186,7 @@ async function refuseWhenLost(api: Api, ref: SessionRef, owner: KubeObject): Pro
   if ((await api.get({ apiVersion: 'apps/v1', kind: 'StatefulSet', namespace, name })) !== null) {
     throw lost(ref, `the StatefulSet ${name} is there`);
   }
-  const labelSelector = `${labelNames.uid}=${selectorOf(ref, 'redis')[labelNames.uid]}`;
+  const labelSelector = `${labelNames.uid}=${ref.uid}`;
   const claims = await api.list({ apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace, labelSelector });
   const claim = claims.items[0]?.metadata.name;
   if (claim !== undefined) throw lost(ref, `the volume claim ${claim} is there`);

@@ -95,3 +95,10 @@ export function selectorOf(ref: SessionRef, component: Component): Record<string
     [labelNames.uid]: ref.uid,
   };
 }
+
+/** The same as the API's list takes it. */
+export function selectorText(ref: SessionRef, component: Component): string {
+  return Object.entries(selectorOf(ref, component))
+    .map(([name, value]) => `${name}=${value}`)
+    .join(',');
+}

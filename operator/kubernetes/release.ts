@@ -1,7 +1,7 @@
 import { keepMs } from '../duration.ts';
 import { apiVersion, kind } from '../examsession.ts';
 import { claimsOf, deleteClaim, isOfQueue, provedAt } from './claims.ts';
-import { labelNames, type SessionRef, selectorOf } from './names.ts';
+import { labelNames, type SessionRef } from './names.ts';
 import type { Api, KubeObject } from './runtime/api.ts';
 
 /** How often it is looked whether the last pods have let go of their claims. */
@@ -40,6 +40,6 @@ function wishes({ spec }: KubeObject): string | undefined {
 }
 
 async function hasPods(api: Api, ref: SessionRef): Promise<boolean> {
-  const labelSelector = `${labelNames.uid}=${selectorOf(ref, 'redis')[labelNames.uid]},${labelNames.component}=redis`;
+  const labelSelector = `${labelNames.uid}=${ref.uid},${labelNames.component}=redis`;
   return (await api.list({ apiVersion: 'v1', kind: 'Pod', namespace: ref.namespace, labelSelector })).items.length > 0;
 }

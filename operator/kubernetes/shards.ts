@@ -10,7 +10,7 @@ import { createApplied } from './applied.ts';
 import { createClaimGrowth } from './claimgrowth.ts';
 import type { ClusterSettings } from './clustersettings.ts';
 import type { ClusterShard, IdentityRecord } from './identity.ts';
-import { type Component, labelNames, managedBy, objectNames, type SessionRef, selectorOf } from './names.ts';
+import { type Component, labelNames, managedBy, objectNames, type SessionRef, selectorText } from './names.ts';
 import type { PodView } from './podview.ts';
 import { redisBudget } from './resources/redisbudget.ts';
 import { redisConfigMap } from './resources/redisconfigmap.ts';
@@ -200,7 +200,7 @@ export function createClusterShards(parts: ClusterShardsParts): ClusterShards {
     const cached = podsToReplace(ref, cache.pods('redis'), wanted);
     if (cached.atOnce.length === 0 && cached.next === null) return;
     const kind = { apiVersion: 'v1', kind: 'Pod', namespace: ref.namespace };
-    const live = (await api.list({ ...kind, labelSelector: selector() })).items as PodView[];
+    const live = (await api.list({ ...kind, labelSelector: selectorText(ref, 'redis') })).items as PodView[];
     const { atOnce, next } = podsToReplace(ref, live, wanted);
     const isNext = next !== null && (await areAllServing(live));
     for (const { metadata: pod } of isNext ? [...atOnce, next] : atOnce) {
@@ -215,12 +215,6 @@ export function createClusterShards(parts: ClusterShardsParts): ClusterShards {
       return endpoint !== null && (await isServing(endpoint));
     });
     return (await Promise.all(answers)).every(Boolean);
-  }
-
-  function selector(): string {
-    return Object.entries(selectorOf(ref, 'redis'))
-      .map(([name, value]) => `${name}=${value}`)
-      .join(',');
   }
 
   /** A StatefulSet of none, whose claims stay. The next pass looks again when somebody changed it meanwhile. */
